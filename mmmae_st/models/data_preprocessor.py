@@ -1,0 +1,70 @@
+"""From collated uint8 clips to a normalised batch on the device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmmae_st.registry import MODELS
+
+
+@MODELS.register_module()
+class ClipDataPreprocessor(BaseDataPreprocessor):
+    """Moves clips to the device as uint8, merges the views of the videos, normalises.
+
+    Args:
+        mean: Channel means, in the scale of the input (0 to 255).
+        std: Channel deviations, likewise. The defaults are the paper's 0.45 and 0.225.
+        non_blocking: Copy to the device without waiting (needs pinned memory to overlap).
+
+    Raises:
+        ValueError: If ``mean`` and ``std`` differ in length or a deviation is not positive.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (114.75, 114.75, 114.75),
+        std: Sequence[float] = (57.375, 57.375, 57.375),
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != len(std):
+            raise ValueError(f'mean and std must be equally long, got {mean} and {std}')
+        if min(std) <= 0:
+            raise ValueError(f'std must be positive, got {std}')
+        self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(1, -1, 1, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Batch the output of ``PackClips`` collated by mmengine's ``pseudo_collate``.
+
+        Args:
+            data: ``inputs``, a list of B uint8 tensors (R, C, T, H, W) with R views of a video
+                each; ``ids_keep`` and ``ids_predict``, lists of int64 tensors (R, K) (optional);
+                ``data_samples``, a list of B data elements (optional).
+            training: Not used.
+
+        Returns:
+            The same keys with ``inputs`` (B*R, C, T, H, W) float32 normalised, ids (B*R, K).
+
+        Raises:
+            ValueError: If the clips of the batch differ in size.
+        """
+        batch = dict(data)
+        shapes = {tuple(clips.shape[1:]) for clips in data['inputs']}
+        if len(shapes) > 1:
+            raise ValueError(
+                f'clips of one batch must be of one size (C, T, H, W), got {sorted(shapes)}: '
+                'end the pipeline with a crop or a resize to a fixed size'
+            )
+        for key in ('inputs', 'ids_keep', 'ids_predict'):
+            if key in data:
+                batch[key] = torch.cat(self.cast_data(list(data[key])))
+        batch['inputs'] = (batch['inputs'].float() - self.mean) / self.std
+        return batch
+
+    def denormalize(self, clips: Tensor) -> Tensor:
+        """Normalised clips (B, C, T, H, W) back to pixel values in [0, 1], not clamped."""
+        return (clips * self.std + self.mean) / 255.0

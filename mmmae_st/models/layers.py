@@ -1,0 +1,218 @@
+"""Layers that the encoder and the decoder share.
+
+Dimensions: B clips, L tokens, K named tokens, Q queries, D width, t h w the token grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import DropPath, Mlp
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .patching import select_patches
+
+POS_EMBEDS = ('separable', 'joint', 'sincos')
+
+
+class PatchEmbed(nn.Module):
+    """Linear embedding of spacetime patches, of the kept ones only when ids are given.
+
+    ``proj`` holds the weight in the published shape (D, C, u, p, q); it is applied as a matrix
+    product to selected patches, which equals the convolution with stride = kernel.
+    """
+
+    def __init__(
+        self, in_channels: int, embed_dims: int, tubelet_size: int, patch_size: int
+    ) -> None:
+        super().__init__()
+        self.tubelet_size = tubelet_size
+        self.patch_size = patch_size
+        kernel = (tubelet_size, patch_size, patch_size)
+        self.proj = nn.Conv3d(in_channels, embed_dims, kernel_size=kernel, stride=kernel)
+
+    def forward(self, video_BCTHW: Tensor, ids_BK: Tensor | None = None) -> Tensor:
+        """Tokens (B, K, D), or (B, L, D) without ids."""
+        patches = select_patches(video_BCTHW, ids_BK, self.tubelet_size, self.patch_size)
+        return F.linear(patches.flatten(2), self.proj.weight.flatten(1), self.proj.bias)
+
+
+def sincos_embedding(positions: Tensor, embed_dims: int) -> Tensor:
+    """Fixed embedding (N, D) of N positions: sines in the first half, cosines in the second."""
+    rates = 10000.0 ** -(torch.arange(embed_dims // 2, dtype=torch.float64) / (embed_dims // 2))
+    angles = positions.to(torch.float64)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
+
+
+class PositionEmbedding(nn.Module):
+    """Position embedding of a token grid, resampled when the grid differs from the built one.
+
+    Args:
+        embed_dims: Width D.
+        grid: Token grid (t, h, w) that the parameters are made for.
+        kind: ``'separable'`` learns h*w + t vectors and adds them (the paper's default),
+            ``'joint'`` learns t*h*w vectors, ``'sincos'`` is separable and fixed.
+        with_cls_token: Also hold an embedding for the class token (zero for ``'sincos'``).
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        grid: tuple[int, int, int],
+        kind: str = 'separable',
+        with_cls_token: bool = True,
+    ) -> None:
+        super().__init__()
+        if kind not in POS_EMBEDS:
+            raise ValueError(f'pos_embed must be one of {POS_EMBEDS}, got {kind!r}')
+        if kind == 'sincos' and embed_dims % 4:
+            raise ValueError(f"pos_embed='sincos' needs a width divisible by 4, got {embed_dims}")
+        self.grid = grid
+        self.kind = kind
+        t, h, w = grid
+        sizes = {'joint': t * h * w} if kind == 'joint' else {'spatial': h * w, 'temporal': t}
+        if with_cls_token:
+            sizes['cls'] = 1
+        for name, size in sizes.items():
+            table = torch.zeros(1, size, embed_dims)
+            if kind == 'sincos':
+                self.register_buffer(name, table, persistent=False)
+            else:
+                setattr(self, name, nn.Parameter(table))
+        if kind == 'sincos':
+            rows, cols = (sincos_embedding(torch.arange(n), embed_dims // 2) for n in (h, w))
+            self.spatial[0] = torch.cat(
+                [rows.repeat_interleave(w, dim=0), cols.repeat(h, 1)], dim=1
+            )
+            self.temporal[0] = sincos_embedding(torch.arange(t), embed_dims)
+        else:
+            for param in self.parameters():
+                nn.init.trunc_normal_(param, std=0.02)
+
+    def table(self, grid: tuple[int, int, int]) -> Tensor:
+        """Embeddings (L, D) of every token of ``grid``: spatially bicubic, temporally linear."""
+        if self.kind == 'joint':
+            joint = self.joint[0].unflatten(0, self.grid)
+            joint = _resize_time(joint.flatten(1), grid[0]).unflatten(1, (*self.grid[1:], -1))
+            return _resize_space(joint, grid[1:]).flatten(0, 2)
+        spatial = _resize_space(self.spatial.unflatten(1, self.grid[1:]), grid[1:]).flatten(1, 2)
+        return (_resize_time(self.temporal[0], grid[0])[:, None] + spatial).flatten(0, 1)
+
+    def forward(self, grid: tuple[int, int, int], ids_BK: Tensor | None = None) -> Tensor:
+        """Embeddings (B, K, D) of the named tokens, or (1, L, D) of all."""
+        table = self.table(grid)
+        return table[None] if ids_BK is None else F.embedding(ids_BK, table)
+
+
+def _resize_time(x_tD: Tensor, size: int) -> Tensor:
+    if x_tD.shape[0] == size:
+        return x_tD
+    resized = F.interpolate(x_tD.T[None].float(), size=size, mode='linear', align_corners=False)
+    return resized[0].T.to(x_tD.dtype)
+
+
+def _resize_space(x_NhwD: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x_NhwD.shape[1:3]) == tuple(size):
+        return x_NhwD
+    channels_first = x_NhwD.permute(0, 3, 1, 2).float()
+    resized = F.interpolate(channels_first, size=size, mode='bicubic', align_corners=False)
+    return resized.permute(0, 2, 3, 1).to(x_NhwD.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention on PyTorch's fused kernel.
+
+    Args:
+        embed_dims: Width D.
+        num_heads: Number of heads, a divisor of D.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int) -> None:
+        super().__init__()
+        if num_heads < 1 or embed_dims % num_heads:
+            raise ValueError(
+                f'num_heads must divide the width {embed_dims}, got num_heads={num_heads}'
+            )
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, x_BLD: Tensor, num_queries: int | None = None) -> Tensor:
+        """Attend from every token, or from the last ``num_queries`` only: (B, L or Q, D)."""
+        if num_queries is None:
+            q, k, v = self.qkv(x_BLD).chunk(3, dim=-1)
+        else:
+            width = x_BLD.shape[-1]
+            weight, bias = self.qkv.weight, self.qkv.bias
+            q = F.linear(x_BLD[:, -num_queries:], weight[:width], bias[:width])
+            k, v = F.linear(x_BLD, weight[width:], bias[width:]).chunk(2, dim=-1)
+        q, k, v = (y.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for y in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(out.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block.
+
+    Args:
+        embed_dims: Width D.
+        num_heads: Attention heads.
+        mlp_ratio: Width of the hidden layer over D.
+        drop_path: Probability of dropping the residual branches of a clip.
+        norm_eps: Epsilon of the layer norms.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        norm_eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.attn = Attention(embed_dims, num_heads)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.mlp = Mlp(embed_dims, int(embed_dims * mlp_ratio))
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x_BLD: Tensor, num_queries: int | None = None) -> Tensor:
+        """Tokens (B, L, D), or only the last ``num_queries`` of them."""
+        residual = x_BLD if num_queries is None else x_BLD[:, -num_queries:]
+        x = residual + self.drop_path(self.attn(self.norm1(x_BLD), num_queries))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+def run_blocks(
+    blocks: nn.ModuleList, x_BLD: Tensor, with_cp: bool, num_queries: int | None = None
+) -> Tensor:
+    """Apply the blocks in turn, the last one to the last ``num_queries`` tokens only.
+
+    With ``with_cp`` the activations inside a block are recomputed in the backward pass.
+    """
+    last = len(blocks) - 1
+    for i, block in enumerate(blocks):
+        queries = num_queries if i == last else None
+        if with_cp and x_BLD.requires_grad:
+            x_BLD = checkpoint(block, x_BLD, queries, use_reentrant=False)
+        else:
+            x_BLD = block(x_BLD, queries)
+    return x_BLD
+
+
+def init_transformer(module: nn.Module) -> None:
+    """Initialise as published: Xavier-uniform matrices, zero biases, unit norms.
+
+    ``qkv`` is drawn as three square matrices, so that its scale is that of separate projections.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Linear):
+            nn.init.xavier_uniform_(child.weight)
+            nn.init.zeros_(child.bias)
+        elif isinstance(child, nn.Conv3d):
+            nn.init.xavier_uniform_(child.weight.view(child.weight.shape[0], -1))
+            nn.init.zeros_(child.bias)
+    for child in module.modules():
+        if isinstance(child, Attention):
+            for matrix in child.qkv.weight.data.chunk(3):
+                nn.init.xavier_uniform_(matrix)

@@ -1,0 +1,160 @@
+"""Plain vision transformer over spacetime patches.
+
+Dimensions: B clips, C channels, T H W frames and pixels, t h w the token grid, L = t*h*w tokens,
+K kept tokens, M mask tokens, D width.
+"""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmmae_st.registry import MODELS
+
+from .layers import Block, PatchEmbed, PositionEmbedding, init_transformer, run_blocks
+from .patching import token_grid
+
+# width, depth, heads
+ARCHS = {
+    'tiny': (192, 12, 3),
+    'small': (384, 12, 6),
+    'base': (768, 12, 12),
+    'large': (1024, 24, 16),
+    'huge': (1280, 32, 16),
+}
+OUT_TYPES = ('tokens', 'pooled', 'featmap', 'raw')
+
+
+@MODELS.register_module()
+class SpacetimeViT(BaseModule):
+    """Vision transformer for video (arXiv 2205.09113, section 3).
+
+    The same class encodes the visible patches in pretraining (``ids_keep``) and whole clips
+    afterwards. Clips may be longer, larger or not square: position embeddings are resampled.
+
+    Args:
+        arch: A name in ``ARCHS``, or a dict with ``embed_dims``, ``depth`` and ``num_heads``.
+        img_size: Height and width the position embeddings are made for; one number if equal.
+        num_frames: Frames the position embeddings are made for.
+        patch_size: Height and width of a patch in pixels.
+        tubelet_size: Frames of a patch.
+        in_channels: Channels of the clip.
+        pos_embed: ``'separable'`` (default), ``'joint'`` or ``'sincos'``.
+        with_cls_token: Prepend a class token.
+        with_mask_token: Hold a mask token, for encoders that also process removed patches
+            (the dense encoder of Table 1).
+        mlp_ratio: Width of the hidden layers over D.
+        drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 in the first.
+        norm_eps: Epsilon of the layer norms.
+        with_cp: Recompute activations in the backward pass to save memory.
+        out_type: What ``forward`` returns, see there.
+        init_cfg: mmengine initialisation config, for instance ``dict(type='Pretrained', ...)``.
+
+    Raises:
+        ValueError: For an unknown or impossible argument, naming it.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'large',
+        img_size: int | tuple[int, int] = 224,
+        num_frames: int = 16,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        in_channels: int = 3,
+        pos_embed: str = 'separable',
+        with_cls_token: bool = True,
+        with_mask_token: bool = False,
+        mlp_ratio: float = 4.0,
+        drop_path_rate: float = 0.0,
+        norm_eps: float = 1e-6,
+        with_cp: bool = False,
+        out_type: str = 'tokens',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        width, depth, num_heads = _resolve_arch(arch)
+        if out_type not in OUT_TYPES:
+            raise ValueError(f'out_type must be one of {OUT_TYPES}, got {out_type!r}')
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
+        for name, value in dict(
+            patch_size=patch_size, tubelet_size=tubelet_size, in_channels=in_channels
+        ).items():
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+        height, img_width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        self.embed_dims = width
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.grid = token_grid((num_frames, height, img_width), tubelet_size, patch_size)
+        self.out_type = out_type
+        self.with_cp = with_cp
+
+        self.patch_embed = PatchEmbed(in_channels, width, tubelet_size, patch_size)
+        self.pos_embed = PositionEmbedding(width, self.grid, pos_embed, with_cls_token)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if with_cls_token else None
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, width)) if with_mask_token else None
+        rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
+        self.blocks = nn.ModuleList(
+            Block(width, num_heads, mlp_ratio, rate, norm_eps) for rate in rates
+        )
+        self.norm = nn.Identity() if out_type == 'raw' else nn.LayerNorm(width, eps=norm_eps)
+
+        init_transformer(self)
+        for token in (self.cls_token, self.mask_token):
+            if token is not None:
+                nn.init.trunc_normal_(token, std=0.02)
+
+    def forward(
+        self, x: Tensor, ids_keep: Tensor | None = None, ids_mask: Tensor | None = None
+    ) -> Tensor:
+        """Encode clips.
+
+        Args:
+            x: Normalised clips (B, C, T, H, W), float.
+            ids_keep: Ids (B, K) int64 of the patches to encode; all of them for None.
+            ids_mask: Ids (B, M) int64 where mask tokens stand in for patches (needs
+                ``with_mask_token``). They come after the kept ones.
+
+        Returns:
+            By ``out_type``: ``'tokens'`` (B, [1 +] K + M, D) after the final norm, class token
+            first if there is one; ``'raw'`` the same without the norm; ``'pooled'`` (B, D), the
+            norm of the mean of the patch tokens; ``'featmap'`` (B, D, t, h, w), normed.
+
+        Raises:
+            ValueError: If the clip does not divide into patches, or a feature map is asked of a
+                part of the patches.
+        """
+        grid = token_grid(tuple(x.shape[2:]), self.tubelet_size, self.patch_size)
+        if self.out_type == 'featmap' and ids_keep is not None:
+            raise ValueError("out_type='featmap' needs all patches: ids_keep must be None")
+        tokens = self.patch_embed(x, ids_keep) + self.pos_embed(grid, ids_keep)
+        if ids_mask is not None:
+            if self.mask_token is None:
+                raise ValueError('ids_mask was given: build the encoder with_mask_token=True')
+            masks = self.mask_token + self.pos_embed(grid, ids_mask)
+            tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
+        if self.cls_token is not None:
+            cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
+            tokens = torch.cat([cls.expand(len(x), -1, -1), tokens], dim=1)
+        tokens = run_blocks(self.blocks, tokens, self.with_cp)
+
+        if self.out_type in ('tokens', 'raw'):
+            return self.norm(tokens)
+        patches = tokens if self.cls_token is None else tokens[:, 1:]
+        if self.out_type == 'pooled':
+            return self.norm(patches.mean(dim=1))
+        return self.norm(patches).transpose(1, 2).unflatten(2, grid)
+
+
+def _resolve_arch(arch: str | dict) -> tuple[int, int, int]:
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ValueError(f'arch must be one of {sorted(ARCHS)} or a dict, got {arch!r}')
+        return ARCHS[arch]
+    keys = ('embed_dims', 'depth', 'num_heads')
+    if set(arch) != set(keys):
+        raise ValueError(f'an arch dict needs exactly the keys {keys}, got {sorted(arch)}')
+    if min(arch.values()) < 1:
+        raise ValueError(f'the values of arch must be at least 1, got {dict(arch)}')
+    return arch['embed_dims'], arch['depth'], arch['num_heads']

@@ -1,0 +1,55 @@
+"""Registries of mmmae_st: children of mmengine's, found by name under the scope ``mmmae_st``.
+
+``locations`` lets mmengine import a component's module the first time a config names it, so a
+config needs no ``custom_imports`` for what lives in this package. From another scope (an
+mmaction2 config) write the scope before the name: ``type='mmmae_st.SpacetimeViT'``.
+"""
+
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='mmmae_st', locations=['mmmae_st.models']
+)
+DATASETS = Registry(
+    'dataset', parent=MMENGINE_DATASETS, scope='mmmae_st', locations=['mmmae_st.datasets']
+)
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope='mmmae_st',
+    locations=['mmmae_st.datasets'],
+)
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope='mmmae_st',
+    locations=['mmmae_st.datasets.transforms'],
+)
+FUNCTIONS = Registry(
+    'function', parent=MMENGINE_FUNCTIONS, scope='mmmae_st', locations=['mmmae_st.datasets']
+)
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='mmmae_st', locations=['mmmae_st.evaluation']
+)
+HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmmae_st', locations=['mmmae_st.engine'])
+OPTIM_WRAPPERS = Registry(
+    'optimizer wrapper',
+    parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='mmmae_st',
+    locations=['mmmae_st.engine'],
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='mmmae_st',
+    locations=['mmmae_st.engine'],
+)
