@@ -1,0 +1,99 @@
+# A small ViT on small clips: minutes on two CPU cores. tools/quickstart.sh runs it.
+# 96 x 96 pixels in patches of 2 x 8 x 8 are 8 x 12 x 12 = 1152 tokens, 115 of them visible.
+_base_ = '_base_/default_runtime.py'
+
+model = dict(
+    type='SpatiotemporalMAE',
+    data_preprocessor=dict(type='ClipDataPreprocessor'),
+    backbone=dict(
+        type='SpacetimeViT',
+        arch=dict(embed_dims=192, depth=6, num_heads=3),
+        img_size=96,
+        patch_size=8,
+    ),
+    decoder=dict(
+        type='MAEDecoder',
+        encoder_dims=192,
+        embed_dims=128,
+        depth=2,
+        num_heads=4,
+        img_size=96,
+        patch_size=8,
+    ),
+    head=dict(type='MAEHead', embed_dims=128, patch_size=8),
+)
+
+data_root = 'data/quickstart'
+train_pipeline = [
+    dict(type='LoadClips', clip_len=16, frame_interval=2, num_clips=4),
+    dict(type='ClipRandomResizedCrop', size=96, scale=(0.5, 1.0)),
+    dict(type='ClipFlip', prob=0.5),
+    dict(type='RandomMasking', ratio=0.9, patch_size=8),
+    dict(type='PackClips'),
+]
+val_pipeline = [
+    dict(type='LoadClips', clip_len=16, frame_interval=2, sampling='uniform', num_clips=1),
+    dict(type='ClipResize', short_side=96),
+    dict(type='ClipCenterCrop', size=96),
+    dict(type='RandomMasking', ratio=0.9, patch_size=8),
+    dict(type='PackClips'),
+]
+train_dataloader = dict(
+    batch_size=8,  # videos; 32 clips
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='EpochSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='VideoDataset',
+        data_root=data_root,
+        data_prefix=dict(video='train'),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='VideoDataset',
+        data_root=data_root,
+        data_prefix=dict(video='val'),
+        pipeline=val_pipeline,
+        test_mode=True,
+    ),
+)
+val_evaluator = dict(type='ReconstructionLoss')
+val_cfg = dict(type='ValLoop')
+
+# Few steps on few videos want a larger learning rate and less damping than a long run.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
+)
+auto_scale_lr = dict(base_batch_size=8)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=12)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, begin=0, end=1, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=11,
+        eta_min=0.0,
+        begin=1,
+        end=12,
+        convert_to_iter_based=True,
+    ),
+]
+
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(interval=4, max_keep_ckpts=1),
+)
+custom_hooks = [
+    dict(type='ThroughputHook', max_data_share=0.5),
+    dict(type='ReconstructionHook', interval=100),
+]

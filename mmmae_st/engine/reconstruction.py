@@ -1,0 +1,50 @@
+"""Pictures of what the model reconstructs, during training."""
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmmae_st.registry import HOOKS
+from mmmae_st.visualization import reconstruction_figure
+
+
+@HOOKS.register_module()
+class ReconstructionHook(Hook):
+    """Writes input, masked input and prediction of one clip to the visualiser.
+
+    Args:
+        interval: Steps between two pictures.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 1000) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}')
+        self.interval = interval
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Draw the first clip of the batch every ``interval`` steps."""
+        if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        first = {
+            key: [data_batch[key][0][:1]] for key in ('inputs', 'ids_keep') if key in data_batch
+        }
+        with torch.no_grad():
+            batch = model.data_preprocessor(first)
+            result = model.predict(batch['inputs'], batch['ids_keep'])[0]
+        if 'prediction' not in result:
+            return
+        picture = reconstruction_figure(
+            result.input.cpu(), result.masked.cpu(), result.prediction.cpu()
+        )
+        runner.visualizer.add_image('train/reconstruction', picture, step=runner.iter + 1)

@@ -1,0 +1,84 @@
+"""Says what a step consumes, and when loading holds it up."""
+
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmmae_st.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ThroughputHook(Hook):
+    """Logs epochs, effective epochs and clips per second; warns once when loading starves.
+
+    An epoch passes over the videos once. With R views cut from each decoded video the paper
+    counts R *effective* epochs, the unit of its schedules. Both are logged, and at the first
+    step how many videos and clips make one update.
+
+    Args:
+        max_data_share: Share of the step time that may go to waiting for data.
+        patience: Steps to average over before judging.
+    """
+
+    priority = 55  # after IterTimerHook has measured, before LoggerHook writes
+
+    def __init__(self, max_data_share: float = 0.3, patience: int = 50) -> None:
+        if not 0 < max_data_share <= 1:
+            raise ValueError(f'max_data_share must be in (0, 1], got {max_data_share}')
+        if patience < 1:
+            raise ValueError(f'patience must be at least 1, got {patience}')
+        self.max_data_share = max_data_share
+        self.patience = patience
+        self._steps = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Start counting anew."""
+        self._steps = 0
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Update the scalars of the step."""
+        inputs = data_batch['inputs']
+        videos, views = len(inputs), inputs[0].shape[0]
+        world_size = get_world_size()
+        if self._steps == 0:
+            self._announce(runner, videos, views, world_size)
+        self._steps += 1
+        hub = runner.message_hub
+        epochs_done = (runner.iter + 1) / len(runner.train_dataloader)
+        hub.update_scalar('train/effective_epoch', epochs_done * views)
+        seconds = hub.get_scalar('train/time').current()
+        hub.update_scalar('train/clips_per_second', videos * views * world_size / seconds)
+        if self._steps == self.patience:
+            self._judge_loading(runner)
+
+    def _announce(self, runner: Runner, videos: int, views: int, world_size: int) -> None:
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        per_update = videos * world_size * steps
+        runner.logger.info(
+            f'One update takes {per_update} videos ({videos} per process x {world_size} '
+            f'processes x {steps} accumulated steps) x {views} views = {per_update * views} '
+            f'clips. {runner.max_epochs} epochs are {runner.max_epochs * views} effective epochs.'
+        )
+
+    def _judge_loading(self, runner: Runner) -> None:
+        hub = runner.message_hub
+        window = max(self.patience // 2, 1)
+        waiting = hub.get_scalar('train/data_time').mean(window)
+        step = hub.get_scalar('train/time').mean(window)
+        if waiting <= self.max_data_share * step:
+            return
+        loader = runner.train_dataloader
+        runner.logger.warning(
+            f'{waiting / step:.0%} of the step time goes to waiting for data '
+            f'({waiting:.3f} of {step:.3f} s). Try, in this order: more workers '
+            f'(train_dataloader.num_workers={loader.num_workers}), more views per decoded video '
+            '(LoadClips num_clips, fewer videos per batch), videos resized to a short side of '
+            '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
+            'time goes.'
+        )

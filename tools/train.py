@@ -1,0 +1,92 @@
+"""Train from a config: pretraining, fine-tuning or detection."""
+
+import argparse
+import os
+
+from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmmae_st.engine.checkpointing import find_resumable
+from mmmae_st.engine.launch import prepare_runtime
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='logs and checkpoints; work_dirs/<config> by default')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the newest sound one of the work directory',
+    )
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast, on GPU or CPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by videos per update over auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line changes in it."""
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    cfg.launcher = args.launcher
+    if args.amp:
+        cfg.optim_wrapper.type = 'mmmae_st.BFloat16OptimWrapper'
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = (
+            find_resumable(cfg.work_dir) if args.resume == 'auto' else args.resume
+        )
+    return cfg
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Let the Runner scale the learning rate, counting accumulated steps into the batch."""
+    if 'auto_scale_lr' not in cfg:
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
+            'videos per update that optim_wrapper.optimizer.lr is meant for'
+        )
+    steps = cfg.optim_wrapper.get('accumulative_counts', 1)
+    base = cfg.auto_scale_lr.base_batch_size
+    if base % steps:
+        raise ValueError(
+            f'auto_scale_lr.base_batch_size={base} must be a multiple of '
+            f'optim_wrapper.accumulative_counts={steps}'
+        )
+    cfg.auto_scale_lr = dict(enable=True, base_batch_size=base // steps)
+    print_log(
+        f'--auto-scale-lr: lr={cfg.optim_wrapper.optimizer.lr} is for {base} videos per update; '
+        f'with {steps} accumulated steps a step stands for {base // steps}',
+        logger='current',
+    )
+
+
+def main() -> None:
+    """Build the Runner and train."""
+    cfg = load_config(parse_args())
+    prepare_runtime(cfg)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
