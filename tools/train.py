@@ -53,9 +53,11 @@ def load_config(args: argparse.Namespace) -> Config:
         enable_auto_scale_lr(cfg)
     if args.resume:
         cfg.resume = True
-        cfg.load_from = (
-            find_resumable(cfg.work_dir) if args.resume == 'auto' else args.resume
-        )
+        cfg.load_from = find_resumable(cfg.work_dir) if args.resume == 'auto' else args.resume
+    elif cfg.get('load_from') and cfg.model.type == 'SpatiotemporalMAE':
+        # Our loader knows foreign files too, and refuses what does not fill the model.
+        cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
+        cfg.load_from = None
     return cfg
 
 

@@ -92,10 +92,10 @@ class PositionEmbedding(nn.Module):
         """Embeddings (L, D) of every token of ``grid``: spatially bicubic, temporally linear."""
         if self.kind == 'joint':
             joint = self.joint[0].unflatten(0, self.grid)
-            joint = _resize_time(joint.flatten(1), grid[0]).unflatten(1, (*self.grid[1:], -1))
-            return _resize_space(joint, grid[1:]).flatten(0, 2)
-        spatial = _resize_space(self.spatial.unflatten(1, self.grid[1:]), grid[1:]).flatten(1, 2)
-        return (_resize_time(self.temporal[0], grid[0])[:, None] + spatial).flatten(0, 1)
+            joint = resize_time(joint.flatten(1), grid[0]).unflatten(1, (*self.grid[1:], -1))
+            return resize_space(joint, grid[1:]).flatten(0, 2)
+        spatial = resize_space(self.spatial.unflatten(1, self.grid[1:]), grid[1:]).flatten(1, 2)
+        return (resize_time(self.temporal[0], grid[0])[:, None] + spatial).flatten(0, 1)
 
     def forward(self, grid: tuple[int, int, int], ids_BK: Tensor | None = None) -> Tensor:
         """Embeddings (B, K, D) of the named tokens, or (1, L, D) of all."""
@@ -103,14 +103,16 @@ class PositionEmbedding(nn.Module):
         return table[None] if ids_BK is None else F.embedding(ids_BK, table)
 
 
-def _resize_time(x_tD: Tensor, size: int) -> Tensor:
+def resize_time(x_tD: Tensor, size: int) -> Tensor:
+    """Resample positions (t, D) linearly to ``size`` time slices."""
     if x_tD.shape[0] == size:
         return x_tD
     resized = F.interpolate(x_tD.T[None].float(), size=size, mode='linear', align_corners=False)
     return resized[0].T.to(x_tD.dtype)
 
 
-def _resize_space(x_NhwD: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_space(x_NhwD: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resample positions (N, h, w, D) bicubically to ``size`` rows and columns."""
     if tuple(x_NhwD.shape[1:3]) == tuple(size):
         return x_NhwD
     channels_first = x_NhwD.permute(0, 3, 1, 2).float()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmmae_st.registry import MODELS
 
+from .checkpoint import init_pretrained
 from .patching import removed_ids, token_grid, unpatchify
 
 
@@ -49,6 +50,11 @@ class SpatiotemporalMAE(BaseModel):
         self.head = MODELS.build(head)
         self.dense = self.backbone.mask_token is not None
         self._check_parts()
+
+    def init_weights(self) -> None:
+        """Load the whole autoencoder from ``init_cfg`` of type Pretrained, if there is one."""
+        if not init_pretrained(self):
+            super().init_weights()
 
     def forward(
         self,

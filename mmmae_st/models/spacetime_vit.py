@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmmae_st.registry import MODELS
 
+from .checkpoint import init_pretrained
 from .layers import Block, PatchEmbed, PositionEmbedding, init_transformer, run_blocks
 from .patching import token_grid
 
@@ -104,6 +105,15 @@ class SpacetimeViT(BaseModule):
         for token in (self.cls_token, self.mask_token):
             if token is not None:
                 nn.init.trunc_normal_(token, std=0.02)
+
+    def init_weights(self) -> None:
+        """Load ``init_cfg=dict(type='Pretrained', checkpoint=...)`` if there is one.
+
+        Files of this project, mae_st, PySlowFast, VideoMAE and image MAE are recognised, and
+        refused unless they fill the encoder; see ``checkpoint.load_pretrained``.
+        """
+        if not init_pretrained(self):
+            super().init_weights()
 
     def forward(
         self, x: Tensor, ids_keep: Tensor | None = None, ids_mask: Tensor | None = None
