@@ -9,7 +9,5 @@ train_pipeline = [
     dict(type='PackClips'),
 ]
 train_dataloader = dict(
-    dataset=dict(
-        data_root='data/sthv2', data_prefix=dict(video='videos'), pipeline=train_pipeline
-    )
+    dataset=dict(data_root='data/sthv2', data_prefix=dict(video='videos'), pipeline=train_pipeline)
 )

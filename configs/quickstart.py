@@ -1,5 +1,5 @@
 # A small ViT on small clips: minutes on two CPU cores. tools/quickstart.sh runs it.
-# 96 x 96 pixels in patches of 2 x 8 x 8 are 8 x 12 x 12 = 1152 tokens, 115 of them visible.
+# 64 x 64 pixels in patches of 2 x 8 x 8 are 8 x 8 x 8 = 512 tokens, 51 of them visible.
 _base_ = '_base_/default_runtime.py'
 
 model = dict(
@@ -8,7 +8,7 @@ model = dict(
     backbone=dict(
         type='SpacetimeViT',
         arch=dict(embed_dims=192, depth=6, num_heads=3),
-        img_size=96,
+        img_size=64,
         patch_size=8,
     ),
     decoder=dict(
@@ -17,7 +17,7 @@ model = dict(
         embed_dims=128,
         depth=2,
         num_heads=4,
-        img_size=96,
+        img_size=64,
         patch_size=8,
     ),
     head=dict(type='MAEHead', embed_dims=128, patch_size=8),
@@ -26,15 +26,15 @@ model = dict(
 data_root = 'data/quickstart'
 train_pipeline = [
     dict(type='LoadClips', clip_len=16, frame_interval=2, num_clips=4),
-    dict(type='ClipRandomResizedCrop', size=96, scale=(0.5, 1.0)),
+    dict(type='ClipRandomResizedCrop', size=64, scale=(0.5, 1.0)),
     dict(type='ClipFlip', prob=0.5),
     dict(type='RandomMasking', ratio=0.9, patch_size=8),
     dict(type='PackClips'),
 ]
 val_pipeline = [
     dict(type='LoadClips', clip_len=16, frame_interval=2, sampling='uniform', num_clips=1),
-    dict(type='ClipResize', short_side=96),
-    dict(type='ClipCenterCrop', size=96),
+    dict(type='ClipResize', short_side=64),
+    dict(type='ClipCenterCrop', size=64),
     dict(type='RandomMasking', ratio=0.9, patch_size=8),
     dict(type='PackClips'),
 ]
@@ -76,15 +76,15 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
 )
 auto_scale_lr = dict(base_batch_size=8)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=12)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, begin=0, end=1, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=11,
+        T_max=7,
         eta_min=0.0,
         begin=1,
-        end=12,
+        end=8,
         convert_to_iter_based=True,
     ),
 ]
@@ -93,7 +93,6 @@ default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=4, max_keep_ckpts=1),
 )
-custom_hooks = [
-    dict(type='ThroughputHook', max_data_share=0.5),
-    dict(type='ReconstructionHook', interval=100),
-]
+custom_hooks = _base_.custom_hooks
+custom_hooks[1].max_data_share = 0.5
+custom_hooks[-1].interval = 100

@@ -31,7 +31,6 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=2, eta_min=0.0, end=2, convert_to_iter_based=True),
 ]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=2))
-custom_hooks = [
-    dict(type='ThroughputHook', max_data_share=1.0),
-    dict(type='ReconstructionHook', interval=2),
-]
+custom_hooks = _base_.custom_hooks
+custom_hooks[1].max_data_share = 1.0
+custom_hooks[-1].interval = 2

@@ -16,9 +16,7 @@ from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
-MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='mmmae_st', locations=['mmmae_st.models']
-)
+MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmmae_st', locations=['mmmae_st.models'])
 DATASETS = Registry(
     'dataset', parent=MMENGINE_DATASETS, scope='mmmae_st', locations=['mmmae_st.datasets']
 )

@@ -8,7 +8,10 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmmae_st.engine.checkpointing import find_resumable
+from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.safe_loading import use_safe_loading
+from mmmae_st.utils import check_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,6 +34,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='checkpoints that may run code when they are loaded; the others may not',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -84,10 +94,14 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def main() -> None:
-    """Build the Runner and train."""
-    cfg = load_config(parse_args())
-    prepare_runtime(cfg)
-    Runner.from_cfg(cfg).train()
+    """Check the config, build the Runner and train."""
+    args = parse_args()
+    use_safe_loading(args.trust_checkpoint)
+    with one_cause():
+        cfg = load_config(args)
+        check_config(cfg)
+        prepare_runtime(cfg)
+        Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

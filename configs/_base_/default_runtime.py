@@ -9,7 +9,11 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
 )
 custom_hooks = [
+    dict(type='StepSeedHook'),
     dict(type='ThroughputHook'),
+    dict(type='BrokenVideosHook'),
+    dict(type='ExplosionHook'),
+    dict(type='PreemptionHook'),
     dict(type='ReconstructionHook', interval=1000),
 ]
 

@@ -1,8 +1,27 @@
 """Hooks, optimiser wrappers and launching; importing this package registers them."""
 
+from .broken_videos import BrokenVideosHook
+from .checkpointing import SafeCheckpointHook
+from .explosion import ExplosionHook
 from .launch import prepare_runtime
+from .layer_decay import LayerDecayOptimWrapperConstructor
+from .mask_annealing import MaskAnnealingHook
 from .optim_wrapper import BFloat16OptimWrapper
+from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
+from .step_seed import StepSeedHook
 from .throughput import ThroughputHook
 
-__all__ = ['BFloat16OptimWrapper', 'ReconstructionHook', 'ThroughputHook', 'prepare_runtime']
+__all__ = [
+    'BFloat16OptimWrapper',
+    'BrokenVideosHook',
+    'ExplosionHook',
+    'LayerDecayOptimWrapperConstructor',
+    'MaskAnnealingHook',
+    'PreemptionHook',
+    'ReconstructionHook',
+    'SafeCheckpointHook',
+    'StepSeedHook',
+    'ThroughputHook',
+    'prepare_runtime',
+]

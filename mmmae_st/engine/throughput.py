@@ -43,8 +43,7 @@ class ThroughputHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Update the scalars of the step."""
-        inputs = data_batch['inputs']
-        videos, views = len(inputs), inputs[0].shape[0]
+        videos, views = count_views(data_batch)
         world_size = get_world_size()
         if self._steps == 0:
             self._announce(runner, videos, views, world_size)
@@ -82,3 +81,12 @@ class ThroughputHook(Hook):
             '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
             'time goes.'
         )
+
+
+def count_views(data_batch: dict) -> tuple[int, int]:
+    """Videos of a batch and clips of each, be they one sample or (fine-tuning) one each."""
+    inputs = data_batch['inputs']
+    clips = sum(len(sample) for sample in inputs)
+    last = data_batch.get('data_samples', [{}])[-1]
+    views = last.view + 1 if 'view' in last else len(inputs[0])
+    return clips // views, views

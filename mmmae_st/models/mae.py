@@ -84,7 +84,7 @@ class SpatiotemporalMAE(BaseModel):
             return self.backbone(inputs, ids_keep)
         if ids_keep is None:
             raise ValueError(
-                f"mode={mode!r} needs ids_keep: add a masking transform, for instance "
+                f'mode={mode!r} needs ids_keep: add a masking transform, for instance '
                 "dict(type='RandomMasking', ratio=0.9), to the pipeline"
             )
         if mode == 'loss':

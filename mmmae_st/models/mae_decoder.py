@@ -81,9 +81,7 @@ class MAEDecoder(BaseModule):
 
         self.embed = nn.Linear(encoder_dims, embed_dims)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_mask_token else None
-        self.cls_token = (
-            nn.Parameter(torch.zeros(1, 1, embed_dims)) if cls_token == 'own' else None
-        )
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if cls_token == 'own' else None
         self.pos_embed = PositionEmbedding(embed_dims, grid, pos_embed, cls_token != 'none')
         self.blocks = nn.ModuleList(
             Block(embed_dims, num_heads, mlp_ratio, norm_eps=norm_eps) for _ in range(depth)

@@ -30,7 +30,9 @@ def test_learning_rate_follows_the_formula(config, lr, warmup, epochs):
     cfg = Config.fromfile(ROOT / config)
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(lr)
     videos = cfg.train_dataloader.batch_size * 8
-    assert lr == pytest.approx(videos * 1.6e-3 / 512) and cfg.auto_scale_lr.base_batch_size == videos
+    assert (
+        lr == pytest.approx(videos * 1.6e-3 / 512) and cfg.auto_scale_lr.base_batch_size == videos
+    )
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     schedulers = [
         PARAM_SCHEDULERS.get(s.type).build_iter_from_epoch(

@@ -9,12 +9,8 @@ from mmmae_st.registry import MODELS
 SIZE = dict(img_size=32, num_frames=4, patch_size=8)
 CONFIG = dict(
     type='SpatiotemporalMAE',
-    backbone=dict(
-        type='SpacetimeViT', arch=dict(embed_dims=24, depth=2, num_heads=2), **SIZE
-    ),
-    decoder=dict(
-        type='MAEDecoder', encoder_dims=24, embed_dims=16, depth=2, num_heads=2, **SIZE
-    ),
+    backbone=dict(type='SpacetimeViT', arch=dict(embed_dims=24, depth=2, num_heads=2), **SIZE),
+    decoder=dict(type='MAEDecoder', encoder_dims=24, embed_dims=16, depth=2, num_heads=2, **SIZE),
     head=dict(type='MAEHead', embed_dims=16, patch_size=8),
 )
 IDS_KEEP = torch.tensor([[0, 3, 9, 31], [1, 2, 17, 20]])
@@ -77,9 +73,7 @@ def test_every_parameter_gets_a_gradient(variant):
     model = build(*VARIANTS[variant])
     loss = model(clips(), IDS_KEEP, mode='loss')['loss']
     loss.backward()
-    without = [
-        name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()
-    ]
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
 
 

@@ -1,0 +1,19 @@
+# Fine-tuning runs in mmaction2's scope: parts of mmmae_st are named in full there.
+_base_ = '../default_runtime.py'
+
+default_scope = 'mmaction'
+custom_imports = dict(
+    # mmaction.datasets registers repeat_pseudo_collate.
+    imports=['mmmae_st.mmaction_compat', 'mmaction.datasets'],
+    allow_failed_imports=False,
+)
+default_hooks = dict(
+    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='acc/top1', rule='greater')
+)
+custom_hooks = [
+    dict(type='mmmae_st.StepSeedHook'),
+    dict(type='mmmae_st.ThroughputHook'),
+    dict(type='mmmae_st.BrokenVideosHook'),
+    dict(type='mmmae_st.ExplosionHook'),
+    dict(type='mmmae_st.PreemptionHook'),
+]

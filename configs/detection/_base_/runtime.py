@@ -1,0 +1,9 @@
+# Detection runs in mmaction2's scope: parts of mmmae_st are named in full there.
+_base_ = '../../_base_/default_runtime.py'
+
+default_scope = 'mmaction'
+custom_imports = dict(imports=['mmmae_st.mmdet_compat'], allow_failed_imports=False)
+default_hooks = dict(
+    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='mAP/overall', rule='greater')
+)
+custom_hooks = [dict(type='mmmae_st.ThroughputHook')]

@@ -1,0 +1,7 @@
+# ViT-B, AVA 2.2, AdamW.
+_base_ = [
+    '_base_/model_vitb.py',
+    '_base_/ava22.py',
+    '_base_/adamw_30e.py',
+    '_base_/runtime.py',
+]

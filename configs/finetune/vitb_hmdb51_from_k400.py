@@ -1,0 +1,6 @@
+# Intermediate fine-tuning: from the recogniser fine-tuned on Kinetics-400.
+_base_ = 'vitb_hmdb51.py'
+
+model = dict(
+    backbone=dict(init_cfg=dict(checkpoint='work_dirs/vitb_k400/epoch_75.pth')),
+)

@@ -1,0 +1,5 @@
+# Masking in fine-tuning (paper, B.3): 75 % of the patches removed in the first epoch, none in the
+# last, a cosine between. 83.8 against 84.4 at 1.3x the speed.
+_base_ = 'vitl_k400.py'
+
+custom_hooks = [*_base_.custom_hooks, dict(type='mmmae_st.MaskAnnealingHook', ratio=0.75)]

@@ -1,0 +1,11 @@
+# ViT-L pretrained and fine-tuned on Kinetics-600, otherwise as on Kinetics-400.
+_base_ = 'vitl_k400.py'
+
+model = _base_.model
+model.cls_head.num_classes = 600
+model.data_preprocessor.blending.augments[0].num_classes = 600
+model.data_preprocessor.blending.augments[1].num_classes = 600
+model.backbone.init_cfg.checkpoint = 'work_dirs/mae_st_vitl_k600/epoch_200.pth'
+train_dataloader = dict(dataset=dict(data_root='data/kinetics600'))
+val_dataloader = dict(dataset=dict(data_root='data/kinetics600'))
+test_dataloader = dict(dataset=dict(data_root='data/kinetics600'))

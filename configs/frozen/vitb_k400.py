@@ -1,0 +1,4 @@
+_base_ = '../_base_/frozen/k400.py'
+
+backbone = dict(type='SpacetimeViT', arch='base')
+attentive = dict(num_heads=12)

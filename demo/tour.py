@@ -1,0 +1,200 @@
+"""A tour in five stops: load clips, mask one, reconstruct it, see its features, find its like.
+
+Nothing is downloaded. Without --checkpoint six videos are drawn and a very small model is trained
+on them first, for half a minute: enough to see each part at work, far from a good model. With a
+checkpoint and videos of your own the same stops show what a real one does.
+
+examples:
+  tour.py
+  tour.py --checkpoint mae_st_vitl_k400.pth --videos a.mp4 b.mp4 c.mp4
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+
+from mmmae_st.analysis.command_line import short_errors, tool_parser
+from mmmae_st.analysis.cost import clip_size
+from mmmae_st.analysis.features import (
+    class_attention,
+    clip_features,
+    nearest_neighbours,
+    normalised_clips,
+    patch_tokens,
+    principal_colours,
+    similarity,
+)
+from mmmae_st.analysis.models import load_autoencoder
+from mmmae_st.datasets.synthetic_clips import ClipSettings, make_clips
+from mmmae_st.datasets.transforms import ClipFlip, ClipRandomResizedCrop, LoadClips
+from mmmae_st.models import SpatiotemporalMAE
+from mmmae_st.visualization import save_png
+from mmmae_st.visualization.masks import masks_figure
+from mmmae_st.visualization.restore import MASKS, draw_mask, restore
+from mmmae_st.visualization.restored_figure import restored_figure
+from mmmae_st.visualization.sheet import fit_tile, sheet
+from mmmae_st.visualization.token_maps import token_maps_figure
+from mmmae_st.visualization.video_files import read_clips
+
+NUM_VIDEOS, CLIPS_OF_A_VIDEO = 6, 2
+FRAMES, SIZE, PATCH = 8, 64, 8
+RATIO, BATCH_SIZE, LEARNING_RATE, WARM_UP = 0.75, 8, 4e-3, 20
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('--checkpoint', help='checkpoint of pretraining instead of training one')
+    parser.add_argument('--videos', nargs='+', help='videos instead of drawn ones, at least two')
+    parser.add_argument('--seconds', type=float, default=25, help='how long to train')
+    parser.add_argument('--frame-interval', type=int, default=4, help='frames from one to the next')
+    parser.add_argument('--out', default='tour', help='folder of the pictures')
+    return parser.parse_args(argv)
+
+
+def tiny_model() -> SpatiotemporalMAE:
+    """An encoder and a decoder that train in seconds, on pixels."""
+    size = dict(img_size=SIZE, num_frames=FRAMES, patch_size=PATCH, pos_embed='sincos')
+    arch = dict(embed_dims=64, depth=2, num_heads=2)
+    decoder = dict(encoder_dims=64, embed_dims=64, depth=2, num_heads=2)
+    return SpatiotemporalMAE(
+        backbone=dict(type='mmmae_st.SpacetimeViT', arch=arch, **size),
+        decoder=dict(type='mmmae_st.MAEDecoder', **decoder, **size),
+        head=dict(type='mmmae_st.MAEHead', embed_dims=64, patch_size=PATCH, target='pixels'),
+        data_preprocessor=dict(type='mmmae_st.ClipDataPreprocessor'),
+    )
+
+
+def train(model: SpatiotemporalMAE, videos: list[Path], seconds: float) -> None:
+    """Pretrain on random clips of the videos for a while."""
+    pipeline = Compose(
+        [
+            LoadClips(clip_len=FRAMES, num_clips=16),  # one decode, 16 clips
+            ClipRandomResizedCrop(size=SIZE),
+            ClipFlip(),
+        ]
+    )
+    clips = np.concatenate(
+        [
+            np.asarray(pipeline(dict(path=str(path), sample_key=(0, 0, index)))['clips'])
+            for index, path in enumerate(videos)
+        ]
+    )
+    inputs = torch.from_numpy(clips).permute(0, 4, 1, 2, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95))
+    rng = np.random.default_rng(0)
+    start, step = time.monotonic(), 0
+    while step == 0 or time.monotonic() - start < seconds:
+        chosen = inputs[rng.integers(len(inputs), size=BATCH_SIZE)]
+        seeds = range(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
+        ids = [draw_mask('random', model.backbone.grid, RATIO, seed) for seed in seeds]
+        batch = model.data_preprocessor(dict(inputs=[chosen], ids_keep=[torch.cat(ids)]))
+        loss = model(**batch, mode='loss')['loss']
+        optimizer.param_groups[0]['lr'] = LEARNING_RATE * min(1, (step + 1) / WARM_UP)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step == 0:
+            print(f'training for {seconds:g} s on {len(inputs)} clips: loss {loss:.3f}', flush=True)
+        step += 1
+    print(f'after {step} steps: loss {loss:.3f}')
+
+
+def neighbours_figure(clips: np.ndarray, names: list[str], found: np.ndarray) -> np.ndarray:
+    """Each clip and, right of it, those most like it; the middle frame stands for a clip."""
+    middle = clips[:, clips.shape[1] // 2]
+    rows = [[fit_tile(middle[i], 96) for i in (index, *best)] for index, best in enumerate(found)]
+    half = -(-len(rows) // 2)  # two halves side by side
+    blank = np.full_like(rows[0][0], 255)
+    right = rows[half:] + [[blank] * len(rows[0])] * (2 * half - len(rows))
+    columns = ('clip', *(str(i + 1) for i in range(found.shape[1])))
+    return sheet(
+        [left + [blank[:, :24]] + other for left, other in zip(rows[:half], right, strict=True)],
+        row_labels=names[:half],
+        column_labels=(*columns, '', *columns),
+        note='Left of each block a clip, then its nearest neighbours by the features of the encoder.',
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Make every stop."""
+    args = parse_args(argv)
+    with short_errors():
+        if args.videos and len(args.videos) < 2:
+            raise ValueError('--videos needs at least two: neighbours are looked for')
+        out = Path(args.out)
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(0)
+
+        print('1. Load clips')
+        if args.videos:
+            videos = [Path(video) for video in args.videos]
+        else:
+            settings = ClipSettings(num_frames=80, height=96, width=128)
+            videos, _ = make_clips(out / 'videos', NUM_VIDEOS, settings, workers=1)
+        if args.checkpoint:
+            model = load_autoencoder(args.checkpoint)
+        else:
+            model = tiny_model()
+            train(model, videos, args.seconds)
+            model.eval()
+        num_frames, size, _ = clip_size(model.backbone)
+        clips = np.concatenate(
+            [
+                read_clips(video, num_frames, size, args.frame_interval, CLIPS_OF_A_VIDEO)
+                for video in videos
+            ]
+        )
+        names = [f'{v.stem}\nclip {i + 1}' for v in videos for i in range(CLIPS_OF_A_VIDEO)]
+        shown = CLIPS_OF_A_VIDEO  # the first clip of the second video
+        clip, grid = clips[shown], model.backbone.grid
+        print(f'   {len(clips)} clips of {num_frames} frames, {size} x {size} pixels')
+
+        print('2. Mask a clip')
+        masks = {f'{kind} 75 %': draw_mask(kind, grid, 0.75)[0] for kind in MASKS}
+        save_png(masks_figure(clip, masks, grid), out / 'masks.png')
+        print(
+            f'   {out}/masks.png: {grid[0]} x {grid[1]} x {grid[2]} patches, 25 % of them visible'
+        )
+
+        print('3. Reconstruct it')
+        restored = [restore(model, clip, ratio=ratio) for ratio in (0.75, 0.9)]
+        save_png(restored_figure(restored), out / 'reconstruction.png')
+        for result in restored:
+            print(f'   {out}/reconstruction.png: {result.label}: PSNR {result.psnr:.1f} dB')
+
+        print('4. Features of every patch')
+        inputs = normalised_clips(list(clips), model.data_preprocessor)
+        tokens = patch_tokens(model.backbone, inputs)
+        position = (grid[0] // 2, grid[1] // 2, grid[2] // 2)
+        attention = None
+        if model.backbone.cls_token is not None:
+            attention = class_attention(model.backbone, inputs[shown : shown + 1])[0].numpy()
+        picture = token_maps_figure(
+            clip,
+            similarity(tokens[shown : shown + 1], position)[0].numpy(),
+            position,
+            principal_colours(tokens[shown : shown + 1])[0].numpy(),
+            attention,
+        )
+        save_png(picture, out / 'features.png')
+        print(f'   {out}/features.png: {tuple(tokens.shape[1:])} for each clip')
+
+        print('5. Nearest neighbours')
+        found, _ = nearest_neighbours(clip_features(tokens), k=min(3, len(clips) - 1))
+        save_png(neighbours_figure(clips, names, found.numpy()), out / 'neighbours.png')
+        owner = torch.arange(len(clips)) // CLIPS_OF_A_VIDEO
+        hits = int((owner[found[:, 0]] == owner).sum())
+        print(
+            f'   {out}/neighbours.png: for {hits} of {len(clips)} clips the nearest one is the '
+            'other clip of the same video'
+        )
+
+
+if __name__ == '__main__':
+    main()

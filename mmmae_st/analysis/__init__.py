@@ -1,0 +1,1 @@
+"""Counting and inspecting models, configs, logs and machines. Nothing here trains."""

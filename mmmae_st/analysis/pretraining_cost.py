@@ -1,0 +1,120 @@
+"""What a step of masked pretraining costs, as executed and as the paper counts it.
+
+- *executed*: what this code computes. Only the kept patches are embedded, the last decoder block
+  asks from the removed patches only, and the prediction layer is included.
+- *published*: what the paper's factor of 7.7 is made of. Every patch is embedded before the kept
+  ones are chosen, every decoder block asks from every token, the prediction layer is left out.
+
+Dimensions: B clips, L tokens, K kept tokens, M removed tokens, V values of a patch.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmmae_st.datasets.transforms.masking import BaseMasking
+from mmmae_st.models.patching import token_grid
+from mmmae_st.registry import TRANSFORMS
+
+from .cost import ClipSize, Cost, build_on_meta, clip_size, measure
+from .operations import count_multiply_adds
+
+
+class PretrainingForward(nn.Module):
+    """Encoder, decoder and prediction layer for given masks; target and loss are left out."""
+
+    def __init__(self, model: nn.Module, grid: tuple[int, int, int], num_outputs: int) -> None:
+        super().__init__()
+        self.model = model
+        self.grid = grid
+        self.num_outputs = num_outputs
+
+    def forward(self, clips: Tensor, ids_keep: Tensor, ids_removed: Tensor) -> Tensor:
+        """Predictions (B, num_outputs, V)."""
+        features = self.model._decode(clips, ids_keep, ids_removed, self.grid, self.num_outputs)
+        return self.model.head(features)
+
+
+def find_masking(cfg: Config) -> BaseMasking:
+    """The masking transform of a config's training pipeline.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for transform in cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', []):
+        kind = TRANSFORMS.get(transform['type'])
+        if isinstance(kind, type) and issubclass(kind, BaseMasking):
+            return TRANSFORMS.build(transform)
+    raise ValueError('train_dataloader.dataset.pipeline holds no masking transform')
+
+
+def pretraining_cost(
+    cfg: Config,
+    clip: ClipSize | None = None,
+    ratio: float | None = None,
+    bfloat16: bool = False,
+) -> Cost:
+    """Cost of pretraining with a sparse and with a dense encoder.
+
+    The modules are those of the config, whichever of the two it has.
+
+    Args:
+        cfg: A config with ``model`` and a masking transform in the training pipeline.
+        clip: Frames, height and width; what the backbone is built for by default.
+        ratio: Mask ratio, in (0, 1); the transform's by default.
+        bfloat16: Measure activations under bfloat16 autocast.
+
+    Raises:
+        ValueError: If the ratio is out of range or keeps nothing, the clip does not divide into
+            patches, or the pipeline does not mask.
+    """
+    masking = find_masking(cfg)
+    if ratio is not None:
+        if not 0 < ratio < 1:
+            raise ValueError(f'ratio must be in (0, 1), got {ratio}')
+        masking.ratio = ratio
+    steps = {dense: _step(cfg, masking, clip, dense) for dense in (False, True)}
+    step, inputs = steps[bool(cfg.model.backbone.get('with_mask_token', False))]
+    return measure(
+        step,
+        inputs,
+        'pretraining',
+        bfloat16,
+        mask_ratio=inputs[2].shape[1] / (inputs[1].shape[1] + inputs[2].shape[1]),
+        executed=_compare(*(count_multiply_adds(*steps[dense])[''] for dense in (False, True))),
+        published=_compare(*(_as_published(*steps[dense]) for dense in (False, True))),
+    )
+
+
+def _step(
+    cfg: Config, masking: BaseMasking, clip: ClipSize | None, dense: bool
+) -> tuple[PretrainingForward, tuple[Tensor, Tensor, Tensor]]:
+    """The model with mask tokens in the encoder or in the decoder, and its inputs."""
+    variant = copy.deepcopy(cfg)
+    variant.model.backbone.with_mask_token = dense
+    variant.model.decoder.with_mask_token = not dense
+    model = build_on_meta(variant)
+    clip = clip or clip_size(model.backbone)
+    grid = token_grid(clip, model.backbone.tubelet_size, model.backbone.patch_size)
+    tokens = grid[0] * grid[1] * grid[2]
+    kept = len(masking.draw(grid, np.random.default_rng(0)))
+    ids = torch.empty(1, tokens, dtype=torch.int64, device='meta')
+    inputs = torch.empty(1, 3, *clip, device='meta'), ids[:, :kept], ids[:, kept:]
+    return PretrainingForward(model, grid, tokens - kept), inputs
+
+
+def _as_published(step: PretrainingForward, inputs: tuple[Tensor, Tensor, Tensor]) -> int:
+    kept, tokens = inputs[1].shape[1], inputs[1].shape[1] + inputs[2].shape[1]
+    everything = PretrainingForward(step.model, step.grid, tokens + 1)  # + 1: the class token
+    counts = count_multiply_adds(everything, inputs)
+    embedding = counts['model.backbone.patch_embed']
+    return (
+        counts['model.backbone'] - embedding + embedding * tokens // kept + counts['model.decoder']
+    )
+
+
+def _compare(sparse: int, dense: int) -> dict[str, float]:
+    return dict(sparse=sparse, dense=dense, ratio=dense / sparse)

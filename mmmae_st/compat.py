@@ -1,0 +1,107 @@
+"""Early check of the packages underneath, from their metadata, before anything heavy is imported.
+
+mmcv and mmengine break in ways that do not name the cause: mmdet and mmaction2 refuse mmcv 2.2 with
+an assertion, and mmcv and mmcv-lite installed together overwrite each other's files.
+"""
+
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from packaging.specifiers import SpecifierSet
+
+MMCV_RANGE = '>=2.0.0rc4,<2.2.0'
+MMCV_NAMES = ('mmcv', 'mmcv-lite', 'mmcv-full')
+
+
+class Rule(NamedTuple):
+    """Accepted versions of a package, and what needs it."""
+
+    package: str
+    accepted: str
+    reason: str
+    required: bool
+
+
+RULES = (
+    Rule('torch', '>=2.4', 'older ones lack parts of the optimiser and attention used here', True),
+    Rule('mmengine', '>=0.10.4,<1.0', 'runner, configs and checkpoints are built on it', True),
+    Rule('setuptools', '<81', "mmengine.hub needs its module 'pkg_resources'", False),
+)
+
+
+def check_versions(installed: Mapping[str, str | None] | None = None) -> None:
+    """Stop with one message when an installed package does not fit, and warn of lesser trouble.
+
+    Args:
+        installed: Version by package, None for one that is not installed; the environment's own
+            by default.
+
+    Raises:
+        ImportError: If the core cannot work. The message names each package, the version found,
+            the versions accepted and the command that mends it.
+    """
+    names = [*MMCV_NAMES, *(rule.package for rule in RULES)]
+    found = dict.fromkeys(names) | dict(_installed(names) if installed is None else installed)
+    errors = _mmcv_errors({name: found[name] for name in MMCV_NAMES if found[name] is not None})
+    for rule in RULES:
+        have = found[rule.package]
+        if _fits(have, rule.accepted):
+            continue
+        message = (
+            f'{_named(rule.package, have)}, but mmmae_st needs {rule.package} {rule.accepted} '
+            f'({rule.reason}): pip install "{rule.package}{rule.accepted}"'
+        )
+        if rule.required:
+            errors.append(message)
+        else:
+            warnings.warn(message, stacklevel=2)
+    if errors:
+        raise ImportError('\n'.join(errors))
+
+
+def _mmcv_errors(found: dict[str, str | None]) -> list[str]:
+    """What is wrong with the installed packages that provide the module mmcv."""
+    install = f'pip install "mmcv-lite{MMCV_RANGE}"'
+    with_ops = 'or mmcv of the same version, compiled with its ops, for detection'
+    needs = f'mmmae_st needs one of mmcv and mmcv-lite, {MMCV_RANGE}'
+    have = ' and '.join(f'{name} {number}' for name, number in found.items())
+    if not found:
+        return [f'neither mmcv nor mmcv-lite is installed, but {needs}: {install} ({with_ops})']
+    remove = f'pip uninstall -y {" ".join(found)}'
+    if len(found) > 1:
+        return [
+            f'{have} are installed together and overwrite each other, but {needs}: '
+            f'{remove} && {install} ({with_ops})'
+        ]
+    [(name, number)] = found.items()
+    if name != 'mmcv-full' and _fits(number, MMCV_RANGE):
+        return []
+    return [
+        f'{have} is installed, but {needs} (mmaction2 1.2 and mmdet 3.3 accept no other): '
+        f'{remove} && {install} ({with_ops})'
+    ]
+
+
+def _fits(number: str | None, accepted: str) -> bool:
+    if number is None:
+        return False
+    return number == '' or SpecifierSet(accepted).contains(number, prereleases=True)
+
+
+def _named(package: str, number: str | None) -> str:
+    return f'{package} is not installed' if number is None else f'{package} {number} is installed'
+
+
+def _installed(packages: list[str]) -> dict[str, str | None]:
+    """Versions from the metadata; '' (taken as fitting) for a module that has none."""
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            is_there = package in ('torch', 'mmengine') and find_spec(package) is not None
+            found[package] = '' if is_there else None
+    return found

@@ -1,0 +1,77 @@
+"""What every reader offers, and the one error that means "this file cannot be read"."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+
+class VideoReadError(RuntimeError):
+    """A video cannot be opened or decoded. :class:`VideoDataset` replaces such a sample."""
+
+
+@contextmanager
+def read_errors() -> Iterator[None]:
+    """Turn what decoders and file backends raise, of many kinds, into one-line VideoReadErrors."""
+    try:
+        yield
+    except (VideoReadError, ImportError):  # a missing package is no fault of the video
+        raise
+    except Exception as error:
+        # strerror, where there is one, leaves out the path, which the caller knows.
+        text = getattr(error, 'strerror', None) or str(error).strip() or 'no message'
+        raise VideoReadError(f'{type(error).__name__}: {text.splitlines()[0]}') from error
+
+
+class BaseReader(metaclass=ABCMeta):
+    """Random access to the frames of one video; close it, or use it in a ``with`` block.
+
+    Frame ``i`` is the ``i``-th frame that decoding the whole file in order gives.
+
+    Attributes:
+        num_frames (int): Number of frames.
+        fps (float): Frames per second; 0 when the source does not tell.
+    """
+
+    num_frames: int
+    fps: float
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+        """Decode frames.
+
+        Args:
+            indices (Sequence[int]): Frame numbers in [0, num_frames), any order, repeats allowed.
+
+        Returns:
+            dict[int, np.ndarray]: Frame number to (H, W, 3) uint8 RGB, all of one size. Treat the
+            arrays as read-only.
+
+        Raises:
+            VideoReadError: A frame cannot be decoded, or the frames differ in size.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file and the decoder. Safe to call twice."""
+
+    def __enter__(self) -> 'BaseReader':
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def check_frames(frames: dict[int, np.ndarray], indices: Sequence[int]) -> dict[int, np.ndarray]:
+    """Return ``frames`` when they are all there and of one size, else raise VideoReadError."""
+    missing = sorted(set(indices) - frames.keys())
+    if missing:
+        raise VideoReadError(
+            f'{len(missing)} of {len(set(indices))} frames could not be decoded, the first is '
+            f'number {missing[0]}'
+        )
+    sizes = {frame.shape[:2] for frame in frames.values()}
+    if len(sizes) > 1:
+        raise VideoReadError(f'the frame size changes within the video: (H, W) in {sorted(sizes)}')
+    return frames

@@ -1,0 +1,51 @@
+"""Path to reader: chooses the decoder and fetches what is not on the local disk."""
+
+import io
+import os
+from typing import BinaryIO
+
+from mmengine.fileio import LocalBackend, get_file_backend
+
+from .base import BaseReader, VideoReadError, read_errors
+from .decord_reader import DecordReader
+from .frame_folder import FrameFolderReader
+from .pyav_reader import PyAVReader
+
+BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader}
+
+
+def open_video(
+    path: str,
+    backend: str = 'pyav',
+    frame_tmpl: str | None = None,
+    backend_args: dict | None = None,
+) -> BaseReader:
+    """Open a video file, or a folder of frames.
+
+    Args:
+        path (str): Local path or the URI of a file backend of mmengine. Local files go to the
+            decoder by path, others are fetched as bytes.
+        backend (str): One of ``BACKENDS``. Not used for a folder of frames.
+        frame_tmpl (str | None): File name template of raw frames such as ``'img_{:05}.jpg'``;
+            given, ``path`` is a folder of images.
+        backend_args (dict | None): Arguments of mmengine's ``get_file_backend``.
+
+    Raises:
+        ValueError: Unknown ``backend``.
+        VideoReadError: The file cannot be read; the message holds the cause in one line.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+    with read_errors():
+        if frame_tmpl is not None:
+            return FrameFolderReader(path, frame_tmpl, backend_args)
+        return BACKENDS[backend](_source(path, backend_args))
+
+
+def _source(path: str, backend_args: dict | None) -> str | BinaryIO:
+    file_backend = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    if not isinstance(file_backend, LocalBackend):
+        return io.BytesIO(file_backend.get(path))
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block, a folder confuse
+        raise VideoReadError('not a regular file')
+    return path

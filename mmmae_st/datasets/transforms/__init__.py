@@ -1,0 +1,31 @@
+"""Transforms, in the order in which a pipeline uses them."""
+
+from .action import PackActionClips
+from .augment import ClipRandAugment, ClipRandomErasing
+from .formatting import PackClips
+from .loading import LoadClips
+from .masking import BlockMasking, FrameMasking, RandomMasking, TubeMasking
+from .processing import (
+    ClipCenterCrop,
+    ClipFlip,
+    ClipRandomResizedCrop,
+    ClipResize,
+    ClipThreeCrop,
+)
+
+__all__ = [
+    'BlockMasking',
+    'ClipCenterCrop',
+    'ClipFlip',
+    'ClipRandAugment',
+    'ClipRandomErasing',
+    'ClipRandomResizedCrop',
+    'ClipResize',
+    'ClipThreeCrop',
+    'FrameMasking',
+    'LoadClips',
+    'PackActionClips',
+    'PackClips',
+    'RandomMasking',
+    'TubeMasking',
+]

@@ -1,0 +1,54 @@
+"""Clips for mmaction2's recognisers."""
+
+import importlib
+
+from mmcv.transforms import BaseTransform
+from mmengine.structures import BaseDataElement
+
+from ...registry import TRANSFORMS
+from .formatting import PackClips
+
+
+@TRANSFORMS.register_module()
+class PackActionClips(BaseTransform):
+    """Pack clips and their label for mmaction2.
+
+    In testing the R clips of a video are one sample with ``inputs`` (R, C, T, H, W), whose
+    scores mmaction2 averages (collate with ``pseudo_collate``). In training each of the R clips
+    is a sample of its own with ``inputs`` (1, C, T, H, W) and the video's label, in a list of R
+    (collate with mmaction2's ``repeat_pseudo_collate``).
+
+    A sample is ``dict(inputs=uint8 tensor, data_samples=ActionDataSample)`` with ``gt_label``
+    (1,) int64 when there is a label, and the metainfo of :class:`PackClips`; in training
+    ``frame_inds`` is (1, T) and ``view`` tells the clips of a video apart.
+
+    Args:
+        split_views (bool): Make a sample of each clip. Defaults to False.
+    """
+
+    def __init__(self, split_views: bool = False) -> None:
+        # Here and not on import: the other transforms do without mmaction2.
+        importlib.import_module('mmmae_st.mmaction_compat')
+        from mmaction.structures import ActionDataSample
+
+        self.sample_type = ActionDataSample
+        self.pack = PackClips()
+        self.split_views = split_views
+
+    def transform(self, results: dict) -> dict | list[dict]:
+        """Pack one video."""
+        packed = self.pack.transform(results)
+        clips, meta = packed['inputs'], packed['data_samples'].metainfo
+        if not self.split_views:
+            return dict(inputs=clips, data_samples=self._sample(meta))
+        samples = []
+        for view, clip in enumerate(clips):
+            own = dict(meta, view=view, frame_inds=meta['frame_inds'][view : view + 1])
+            samples.append(dict(inputs=clip[None], data_samples=self._sample(own)))
+        return samples
+
+    def _sample(self, meta: dict) -> BaseDataElement:
+        sample = self.sample_type(metainfo=meta)
+        if 'label' in meta:
+            sample.set_gt_label(meta['label'])
+        return sample

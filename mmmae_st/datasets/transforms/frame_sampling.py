@@ -1,0 +1,37 @@
+"""Which frames a clip takes. Pure functions; V frames in the video, T in the clip."""
+
+import numpy as np
+
+
+def clip_span(clip_len: int, frame_interval: int, fps: float, target_fps: float) -> float:
+    """Length of a clip in source frames, such that it lasts as long as at ``target_fps``.
+
+    A video of unknown rate (``fps`` 0) is taken to have the target rate.
+    """
+    return clip_len * frame_interval * (fps or target_fps) / target_fps
+
+
+def random_start(num_frames: int, span: float, rng: np.random.Generator) -> float:
+    """Start of a training clip, uniform in [0, max(V - span, 0))."""
+    return rng.uniform(0, max(num_frames - span, 0))
+
+
+def uniform_starts(num_frames: int, span: float, num_clips: int) -> list[int]:
+    """Starts of the K test clips, spread evenly; the central one for K = 1."""
+    delta = max(num_frames - span, 0)
+    if num_clips == 1:
+        return [int(delta // 2)]
+    return [i * int(delta // (num_clips - 1)) for i in range(num_clips)]
+
+
+def clip_frames(start: float, span: float, clip_len: int, num_frames: int) -> np.ndarray:
+    """(T,) int64 frame numbers of a clip, clamped to the video."""
+    frames = np.linspace(start, start + span - 1, clip_len)
+    return frames.clip(0, num_frames - 1).astype(np.int64)
+
+
+def segment_frames(num_frames: int, clip_len: int, rng: np.random.Generator | None) -> np.ndarray:
+    """(T,) int64: one frame out of each of T equal segments, random or, without rng, central."""
+    within = np.full(clip_len, 0.5) if rng is None else rng.random(clip_len)
+    frames = (np.arange(clip_len) + within) * num_frames / clip_len
+    return frames.astype(np.int64).clip(0, num_frames - 1)

@@ -1,0 +1,119 @@
+"""Decode a video once and cut R clips from it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ..readers import BACKENDS, call_with_timeout, open_video, read_errors
+from .frame_sampling import (
+    clip_frames,
+    clip_span,
+    random_start,
+    segment_frames,
+    uniform_starts,
+)
+
+SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
+
+
+@TRANSFORMS.register_module()
+class LoadClips(BaseTransform):
+    """Read R clips of T frames from one video, decoding it once (repeated sampling).
+
+    Reads ``path``, ``sample_key`` and optionally ``frame_tmpl``. Adds ``clips`` (R lists of T
+    frames, (H, W, 3) uint8 RGB, shared between clips that take the same frame), ``frame_inds``
+    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)). A video
+    shorter than a clip repeats its last frame.
+
+    Args:
+        clip_len (int): T. Defaults to 16.
+        frame_interval (int): Frames from one to the next, at ``target_fps``. Defaults to 4.
+        num_clips (int): R. Defaults to 1.
+        sampling (str): ``'random'``: each clip starts anywhere; ``'uniform'``: the clips are
+            spread evenly (test); ``'segment'``: one random frame out of each of T equal segments;
+            ``'segment_center'``: the central one (test; R must be 1). Defaults to 'random'.
+        target_fps (float): Frame rate that ``frame_interval`` refers to; a video of another rate
+            is sampled so that a clip lasts equally long. Defaults to 30.
+        backend (str): ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
+        backend_args (dict | None): Arguments of mmengine's file backend. Defaults to None.
+        timeout (float): Seconds after which a video counts as unreadable, for decoders that hang
+            on damaged files. Defaults to 120.
+
+    Raises:
+        ValueError: A bad argument.
+        VideoReadError: The video cannot be read.
+    """
+
+    def __init__(
+        self,
+        clip_len: int = 16,
+        frame_interval: int = 4,
+        num_clips: int = 1,
+        sampling: str = 'random',
+        target_fps: float = 30,
+        backend: str = 'pyav',
+        backend_args: dict | None = None,
+        timeout: float = 120,
+    ) -> None:
+        counts = dict(clip_len=clip_len, frame_interval=frame_interval, num_clips=num_clips)
+        for name, value in counts.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name} must be an integer >= 1, got {value!r}')
+        if sampling not in SAMPLINGS:
+            raise ValueError(f'sampling must be one of {SAMPLINGS}, got {sampling!r}')
+        if sampling == 'segment_center' and num_clips != 1:
+            raise ValueError(f"num_clips must be 1 with sampling='segment_center', got {num_clips}")
+        if not target_fps > 0:
+            raise ValueError(f'target_fps must be > 0, got {target_fps!r}')
+        if not timeout > 0:
+            raise ValueError(f'timeout must be > 0, got {timeout!r}')
+        if backend not in BACKENDS:
+            raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+        self.clip_len = clip_len
+        self.frame_interval = frame_interval
+        self.num_clips = num_clips
+        self.sampling = sampling
+        self.target_fps = target_fps
+        self.backend = backend
+        self.backend_args = backend_args
+        self.timeout = timeout
+
+    def transform(self, results: dict) -> dict:
+        """Add ``clips``, ``frame_inds`` and ``rngs``."""
+        rngs = [
+            np.random.default_rng((*results['sample_key'], view)) for view in range(self.num_clips)
+        ]
+        frame_inds, frames = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
+        results['clips'] = [[frames[index] for index in clip] for clip in frame_inds.tolist()]
+        results['frame_inds'] = frame_inds
+        results['rngs'] = rngs
+        return results
+
+    def decode(
+        self, results: dict, rngs: list[np.random.Generator]
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Choose frames and read them: (R, T) frame numbers, frame number -> (H, W, 3) frame."""
+        with (
+            read_errors(),
+            open_video(
+                results['path'], self.backend, results.get('frame_tmpl'), self.backend_args
+            ) as reader,
+        ):
+            frame_inds = self.sample(reader.num_frames, reader.fps, rngs)
+            return frame_inds, reader.read(frame_inds.ravel().tolist())
+
+    def sample(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
+        """Choose the frames: (R, T) int64."""
+        if self.sampling == 'segment':
+            return np.stack([segment_frames(num_frames, self.clip_len, rng) for rng in rngs])
+        if self.sampling == 'segment_center':
+            return segment_frames(num_frames, self.clip_len, None)[None]
+        span = clip_span(self.clip_len, self.frame_interval, fps, self.target_fps)
+        starts: Sequence[float]
+        if self.sampling == 'random':
+            starts = [random_start(num_frames, span, rng) for rng in rngs]
+        else:
+            starts = uniform_starts(num_frames, span, self.num_clips)
+        return np.stack([clip_frames(s, span, self.clip_len, num_frames) for s in starts])

@@ -1,0 +1,159 @@
+"""Which tokens the encoder sees: ``ids_keep``, (R, K) int64, sorted, drawn apart for each view.
+
+A clip of T frames H x W is a grid of (t, h, w) tokens; token (i, j, k) has the number
+(i * h + j) * w + k. Of L tokens ``int(L * (1 - ratio))`` are kept (paper, section 3).
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+
+Grid = tuple[int, int, int]
+
+
+def token_grid(clip_shape: tuple[int, int, int], tubelet_size: int, patch_size: int) -> Grid:
+    """(T, H, W) pixels to (t, h, w) tokens.
+
+    Raises:
+        ValueError: The clip is not a whole number of tokens.
+    """
+    steps = (tubelet_size, patch_size, patch_size)
+    if any(size % step for size, step in zip(clip_shape, steps, strict=True)):
+        raise ValueError(
+            f'a clip of {"x".join(map(str, clip_shape))} (frames x height x width) is not '
+            f'divisible by tubelet_size {tubelet_size} and patch_size {patch_size}'
+        )
+    frames, height, width = clip_shape
+    return frames // tubelet_size, height // patch_size, width // patch_size
+
+
+def num_keep(total: int, ratio: float) -> int:
+    """How many of ``total`` are kept; 156 of 1568 at 0.9.
+
+    Raises:
+        ValueError: None would be kept.
+    """
+    keep = int(total * (1 - ratio))
+    if keep == 0:
+        raise ValueError(f'ratio {ratio} keeps none of {total}; choose a smaller ratio')
+    return keep
+
+
+def draw_random(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Spacetime-agnostic: any tokens. K = int(t*h*w * (1 - ratio))."""
+    total = int(np.prod(grid))
+    return np.sort(rng.permutation(total)[: num_keep(total, ratio)])
+
+
+def draw_tube(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Space-only: the same positions in every time slice. K = t * int(h*w * (1 - ratio))."""
+    t, h, w = grid
+    positions = draw_random((1, h, w), ratio, rng)
+    return (np.arange(t)[:, None] * (h * w) + positions).ravel()
+
+
+def draw_frame(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Time-only: whole time slices. K = int(t * (1 - ratio)) * h * w."""
+    t, h, w = grid
+    slices = draw_random((t, 1, 1), ratio, rng)
+    return (slices[:, None] * (h * w) + np.arange(h * w)).ravel()
+
+
+def draw_block(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Block-wise: boxes in spacetime are removed until K = int(t*h*w * (1 - ratio)) are left.
+
+    A box lasts 1 to t slices and covers 10 to 40 % of a slice at an aspect ratio of 1/3 to 3. Of
+    the last box only the tokens that are still needed are removed, in order.
+    """
+    t, h, w = grid
+    removed = np.zeros(grid, bool)
+    left = removed.size - num_keep(removed.size, ratio)
+    while left > 0:
+        area, aspect = h * w * rng.uniform(0.1, 0.4), np.exp(rng.uniform(-1, 1) * np.log(3))
+        lengths = (
+            int(rng.integers(1, t + 1)),
+            min(h, max(1, round(np.sqrt(area * aspect)))),
+            min(w, max(1, round(np.sqrt(area / aspect)))),
+        )
+        corner = [int(rng.integers(side - n + 1)) for side, n in zip(grid, lengths, strict=True)]
+        box = np.zeros(grid, bool)
+        box[tuple(slice(c, c + n) for c, n in zip(corner, lengths, strict=True))] = True
+        new = np.flatnonzero(box & ~removed)[:left]
+        removed.flat[new] = True
+        left -= len(new)
+    return np.flatnonzero(~removed)
+
+
+class BaseMasking(BaseTransform):
+    """Adds ``ids_keep`` ((R, K) int64, sorted along K) and ``grid`` ((t, h, w) tokens).
+
+    Args:
+        ratio (float): Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
+        patch_size (int): Pixels along a side of a token. Defaults to 16.
+        tubelet_size (int): Frames of a token. Defaults to 2.
+
+    Raises:
+        ValueError: ``ratio`` is out of range or keeps nothing; the clip is not divisible.
+    """
+
+    def __init__(self, ratio: float = 0.9, patch_size: int = 16, tubelet_size: int = 2) -> None:
+        if not 0 < ratio < 1:
+            raise ValueError(f'ratio must be within (0, 1), both ends excluded, got {ratio!r}')
+        for name, value in dict(patch_size=patch_size, tubelet_size=tubelet_size).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name} must be an integer >= 1, got {value!r}')
+        self.ratio = ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+
+    @abstractmethod
+    def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """The kept tokens of one view: (K,) int64, sorted."""
+
+    def transform(self, results: dict) -> dict:
+        """Add ``ids_keep`` and ``grid``."""
+        clip = results['clips'][0]
+        shape = (len(clip), *clip[0].shape[:2])
+        grid = token_grid(shape, self.tubelet_size, self.patch_size)
+        results['ids_keep'] = np.stack([self.draw(grid, rng) for rng in results['rngs']])
+        results['grid'] = grid
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomMasking(BaseMasking):
+    """Remove any tokens: the paper's spacetime-agnostic sampling. See :class:`BaseMasking`."""
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """The kept tokens of one view: (K,) int64, sorted."""
+        return draw_random(grid, self.ratio, rng)
+
+
+@TRANSFORMS.register_module()
+class TubeMasking(BaseMasking):
+    """Remove the same positions in every time slice (space-only). See :class:`BaseMasking`."""
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """The kept tokens of one view: (K,) int64, sorted."""
+        return draw_tube(grid, self.ratio, rng)
+
+
+@TRANSFORMS.register_module()
+class FrameMasking(BaseMasking):
+    """Remove whole time slices (time-only). See :class:`BaseMasking`."""
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """The kept tokens of one view: (K,) int64, sorted."""
+        return draw_frame(grid, self.ratio, rng)
+
+
+@TRANSFORMS.register_module()
+class BlockMasking(BaseMasking):
+    """Remove boxes in spacetime (block-wise). See :class:`BaseMasking`."""
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """The kept tokens of one view: (K,) int64, sorted."""
+        return draw_block(grid, self.ratio, rng)

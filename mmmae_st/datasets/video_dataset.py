@@ -1,0 +1,151 @@
+"""Records of videos, and the rule for those that cannot be read. Nothing is decoded here."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from ..registry import DATASETS, TRANSFORMS
+from .annotations import DELIMITERS, VIDEO_EXTENSIONS, join_inside, read_list, scan_folder
+from .readers import VideoReadError
+from .readers.frame_folder import frame_pattern
+
+
+@DATASETS.register_module()
+class VideoDataset(BaseDataset):
+    """Videos from an annotation list, a folder, or folders of raw frames.
+
+    A sample is a pure function of (seed, epoch, index): ``dataset[(epoch, index)]`` is the same in
+    any process, whatever was read before. ``dataset[index]`` is epoch 0.
+
+    In training a video that cannot be read is replaced by another one drawn from (seed, epoch,
+    index); the failures met travel with the sample under ``failures``. In test mode it is an error,
+    because a replacement would change the metric.
+
+    Args:
+        ann_file (str): Annotation list, one ``path`` or ``path label`` a line, relative to
+            ``data_root``. Empty: scan the folder. Defaults to ''.
+        data_root (str): Root of all paths; none may leave it. Defaults to ''.
+        data_prefix (dict): ``dict(video=...)``: the videos' folder, relative to ``data_root``.
+        pipeline (Sequence[dict | Callable]): Transforms.
+        seed (int): Seed of everything random in the samples, >= 0. Defaults to 0.
+        delimiter (str | None): What parts path and label. Defaults to None, which means: found
+            per line (see :func:`read_list`).
+        extensions (Sequence[str]): File name endings of videos, for scanning.
+        frame_tmpl (str | None): File name template such as ``'img_{:05}.jpg'`` when a path is a
+            folder of frames. Defaults to None.
+        indices (int | Sequence[int] | None): Keep the first so many records, or these.
+        test_mode (bool): An unreadable video is an error. Defaults to False.
+        max_refetch (int): How many replacements may fail in a row. Defaults to 20.
+        lazy_init (bool): Read the list at first use, not now. Defaults to False.
+        backend_args (dict | None): Arguments of mmengine's file backend for the list and the
+            folder; :class:`LoadClips` has its own for the videos.
+
+    Raises:
+        FileNotFoundError: The list or the folder does not exist.
+        ValueError: A bad argument, a malformed line, a path that leaves ``data_root``, a list or
+            folder without a video.
+    """
+
+    METAINFO = dict(dataset_type='video')
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        data_root: str = '',
+        data_prefix: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        seed: int = 0,
+        delimiter: str | None = None,
+        extensions: Sequence[str] = VIDEO_EXTENSIONS,
+        frame_tmpl: str | None = None,
+        indices: int | Sequence[int] | None = None,
+        test_mode: bool = False,
+        max_refetch: int = 20,
+        lazy_init: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        prefix = dict(video='') if data_prefix is None else dict(data_prefix)
+        if set(prefix) != {'video'}:
+            raise ValueError(f"data_prefix must have the one key 'video', got {data_prefix!r}")
+        if not (ann_file or data_root or prefix['video']):
+            raise ValueError("one of ann_file, data_root and data_prefix['video'] must be given")
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(f'seed must be an integer >= 0, got {seed!r}')
+        if delimiter is not None and delimiter not in DELIMITERS:
+            raise ValueError(f'delimiter must be one of {DELIMITERS} or None, got {delimiter!r}')
+        if not isinstance(max_refetch, int) or max_refetch < 0:
+            raise ValueError(f'max_refetch must be an integer >= 0, got {max_refetch!r}')
+        if frame_tmpl is not None:
+            frame_pattern(frame_tmpl)
+        self.seed = seed
+        self.delimiter = delimiter
+        self.extensions = extensions
+        self.frame_tmpl = frame_tmpl
+        self.backend_args = backend_args
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=prefix,
+            pipeline=[TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline],
+            indices=indices,
+            test_mode=test_mode,
+            max_refetch=max_refetch,
+            lazy_init=lazy_init,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Records with ``path``, and ``label`` when the list has labels."""
+        folder = self.data_prefix['video']
+        if self.ann_file:
+            records = read_list(
+                self.ann_file, self.delimiter, self.frame_tmpl is not None, self.backend_args
+            )
+        else:
+            records = scan_folder(folder, self.extensions, self.frame_tmpl, self.backend_args)
+        for record in records:
+            record['path'] = join_inside(self.data_root, folder, record['path'], self.backend_args)
+        return records
+
+    def __getitem__(self, idx: int | tuple[int, int]) -> dict:
+        """Make one sample.
+
+        Args:
+            idx (int | tuple[int, int]): Index, or (epoch, index).
+
+        Returns:
+            dict: What the pipeline returns.
+
+        Raises:
+            IndexError: No such index.
+            RuntimeError: The video cannot be read (test mode), or neither it nor
+                ``max_refetch`` replacements can.
+        """
+        epoch, index = idx if isinstance(idx, tuple) else (0, idx)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'index {index} is out of range for {len(self)} videos')
+        index %= len(self)
+        # Five words, so that these draws share nothing with the views' (seed, epoch, index, view).
+        others = np.random.default_rng((self.seed, epoch, index, 0, 1))
+        failures: list[tuple[str, str]] = []
+        candidate = index
+        while len(failures) <= self.max_refetch:
+            record = self.get_data_info(candidate)
+            try:
+                return self.pipeline(self._results(record, (self.seed, epoch, index), failures))
+            except VideoReadError as error:
+                failures.append((record['path'], str(error)))
+                if self.test_mode:
+                    raise RuntimeError(f'cannot read {record["path"]}: {error}') from error
+            candidate = int(others.integers(len(self)))
+        examples = '; '.join(f'{path} ({cause})' for path, cause in failures[:3])
+        raise RuntimeError(
+            f'{len(failures)} videos in a row cannot be read (max_refetch={self.max_refetch}), '
+            f'for example {examples}'
+        )
+
+    def _results(self, record: dict, sample_key: tuple, failures: list) -> dict:
+        results = dict(record, sample_key=sample_key, failures=list(failures))
+        if self.frame_tmpl is not None:
+            results['frame_tmpl'] = self.frame_tmpl
+        return results

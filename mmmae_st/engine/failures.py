@@ -1,0 +1,67 @@
+"""How a run of several processes ends: all of them, soon, with the cause given once."""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import ERROR
+from typing import NoReturn
+
+from mmengine.dist import get_rank, get_world_size, is_main_process
+from mmengine.logging import print_log
+
+# What a process hears from the collective it waits in when another one has died.
+_ECHOES = (
+    'connection closed by peer',
+    'connection reset by peer',
+    'broken pipe',
+    'remote process has terminated',
+    'socket timeout',
+    'timed out waiting',
+)
+_GRACE = 5.0  # seconds in which the process that knows the cause may give it
+
+
+def stop_together(error: Exception) -> NoReturn:
+    """End the run on an error that every process has found at the same time.
+
+    Raises:
+        Exception: ``error`` on the main process.
+        SystemExit: With code 1 on the others, a little later.
+    """
+    if is_main_process():
+        raise error
+    time.sleep(_GRACE)
+    raise SystemExit(1)
+
+
+@contextmanager
+def one_cause() -> Iterator[None]:
+    """Give the cause once, on the terminal and in the log file, when the block fails.
+
+    A process that fails because another one did says only that. The launcher ends the others as
+    soon as the first exits.
+
+    Raises:
+        SystemExit: With code 1 in place of any Exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        where = f'[process {get_rank()}] ' if get_world_size() > 1 else ''
+        if get_world_size() > 1 and _is_echo(error):
+            time.sleep(_GRACE)
+            text = f'{where}stopped because another process has failed'
+        else:
+            text = where + ''.join(traceback.format_exception(error)).rstrip()
+        if is_main_process():
+            print_log(text, logger='current', level=ERROR)
+        else:
+            print(text, file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+
+
+def _is_echo(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(echo in text for echo in _ECHOES)

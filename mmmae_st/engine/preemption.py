@@ -1,0 +1,112 @@
+"""Saving and stopping when the scheduler, or the user, asks for it."""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+
+import torch
+from mmengine.dist import all_reduce, get_comm_device, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmmae_st.registry import HOOKS
+
+from .checkpointing import SafeCheckpointHook
+from .resume import at_update, can_start_mid_epoch
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """On SIGTERM (Slurm, torchrun, a cloud) or SIGINT (Ctrl-C): save, then exit.
+
+    The running iteration is finished, or the running accumulation of gradients, a checkpoint is
+    written in mid-epoch by the ``SafeCheckpointHook`` of the run, and all processes exit with
+    128 + the signal's number: **143** for SIGTERM, **130** for SIGINT. A launcher that submits the
+    same command with ``--resume`` on these codes goes on where the run was. A signal to one process
+    stops all of them. The second signal ends a process at once, without saving. During validation a
+    signal is heeded after the first training iteration that follows.
+
+    Loader workers get a process group of their own: a signal to the group of the run (Ctrl-C, srun)
+    would end them, and with them the iteration that is to be finished.
+
+    Raises:
+        ValueError: At the start of training, if the run has no ``SafeCheckpointHook``.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._previous: dict[int, signal.Handlers] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen for the signals."""
+        if not any(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks):
+            raise ValueError(
+                "PreemptionHook needs default_hooks.checkpoint=dict(type='SafeCheckpointHook')"
+            )
+        loaders = [runner.train_dataloader]
+        if runner.val_loop is not None:
+            loaders.append(runner.val_dataloader)
+        for loader in loaders:
+            loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
+        self._signal = 0
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Save and exit if any process has heard a signal."""
+        number = self._agree()
+        if not number or not at_update(runner):
+            return
+        name = signal.Signals(number).name
+        [hook] = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
+        if can_start_mid_epoch(runner):
+            saved = hook.save_in_mid_epoch(runner)
+        else:
+            runner.logger.warning(
+                f'{type(runner.train_dataloader.sampler).__name__} cannot start in mid-epoch, so '
+                'nothing is saved now; use EpochSampler'
+            )
+            saved = hook.last_ckpt
+        runner.logger.info(
+            f'{name}: stopped after iteration {runner.iter + 1}. --resume goes on from {saved}. '
+            f'Exit code {128 + number}.'
+        )
+        self.after_train(runner)
+        raise SystemExit(128 + number)
+
+    def after_train(self, runner: Runner) -> None:
+        """Stop listening."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._signal = number
+
+    def _agree(self) -> int:
+        """The signal that some process has heard; 0 for none."""
+        if get_world_size() == 1:
+            return self._signal
+        heard = torch.tensor(self._signal, device=get_comm_device())
+        all_reduce(heard, op='max')
+        return int(heard)
+
+
+def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
+    os.setpgid(0, 0)
+    if init is not None:
+        init(worker_id)

@@ -1,0 +1,59 @@
+"""Checkpoint files are data: what mmengine loads may not run code."""
+
+import re
+from collections.abc import Sequence
+from logging import WARNING
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+
+
+def load_plain(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> Any:
+    """Read a PyTorch file that holds tensors and plain data only.
+
+    Args:
+        path: Local file.
+        map_location: Where the tensors go, as for ``torch.load``.
+        mmap: Read the tensors only when they are used.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it asks for a class or function, which is named, or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
+    except Exception as error:  # a damaged file fails in any way
+        refused = re.search(r'GLOBAL (\S+)', str(error))
+        if refused:
+            raise ValueError(
+                f'checkpoint {path} was refused: to read it, {refused[1]} would have to be '
+                'imported and could run code. If you trust the file, give --trust-checkpoint '
+                'with its path'
+            ) from error
+        cause = ' '.join(str(error).strip().splitlines()[:1])
+        raise ValueError(
+            f'checkpoint {path} is damaged or no PyTorch file ({type(error).__name__}: {cause})'
+        ) from error
+
+
+def use_safe_loading(trusted: Sequence[str] = ()) -> None:
+    """Let mmengine read local files with ``load_plain``, whatever PyTorch's default is.
+
+    Args:
+        trusted: Files that may run code when they are loaded; for those whose origin you know.
+    """
+    trusted_paths = {Path(path).expanduser().resolve() for path in trusted}
+
+    def load_from_local(filename: str, map_location: Any = None) -> Any:
+        path = Path(filename).expanduser()
+        if path.resolve() in trusted_paths:
+            print_log(f'{path} is trusted: it may run code', logger='current', level=WARNING)
+            return torch.load(path, map_location=map_location, weights_only=False)
+        return load_plain(path, map_location)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

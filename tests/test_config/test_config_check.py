@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmmae_st.utils import check_config
+
+SMOKE = Path(__file__).parents[2] / 'configs/smoke.py'
+
+
+def check(**changes):
+    cfg = Config.fromfile(SMOKE)
+    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    check_config(cfg)
+
+
+def test_a_good_config_passes():
+    check()
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        # keys
+        (
+            dict(model__backbone__drop_path=0.1),
+            r'model\.backbone\.drop_path: SpacetimeViT has no such argument; did you mean '
+            r"'drop_path_rate'\?",
+        ),
+        (dict(model__decoder__widht=3), r'model\.decoder\.widht: MAEDecoder has no such argument'),
+        (
+            dict(train_dataloader__dataset__pipeline__1__scales=(0.5, 1)),
+            r"train_dataloader\.dataset\.pipeline\[1\]\.scales: .* did you mean 'scale'",
+        ),
+        (
+            dict(train_dataloader__num_worker=1),
+            r"train_dataloader\.num_worker: there is no such key; did you mean 'num_workers'",
+        ),
+        (
+            dict(train_dataloader__sampler__shufle=True),
+            r'train_dataloader\.sampler\.shufle: EpochSampler',
+        ),
+        (
+            dict(optim_wrapper__optimizer__weight_decy=0.1),
+            r"optim_wrapper\.optimizer\.weight_decy: .* did you mean 'weight_decay'",
+        ),
+        (
+            dict(optim_wrapper__paramwise_cfg__norm_decay=0.0),
+            r"optim_wrapper\.paramwise_cfg\.norm_decay: .* did you mean 'norm_decay_mult'",
+        ),
+        (dict(optim_wrapper__clip_grad__norm=1.0), r'optim_wrapper\.clip_grad\.norm: '),
+        (dict(optim_wrapper__accumulate=2), r'optim_wrapper\.accumulate: OptimWrapper'),
+        (dict(train_cfg__max_epoch=2), r"train_cfg\.max_epoch: .* did you mean 'max_epochs'"),
+        (
+            dict(param_scheduler__0__eta=0.1),
+            r"param_scheduler\[0\]\.eta: CosineAnnealingLR .* did you mean 'eta_min'",
+        ),
+        (
+            dict(default_hooks__checkpoint__intervall=2),
+            r"default_hooks\.checkpoint\.intervall: .* did you mean 'interval'",
+        ),
+        (dict(randomness__sed=1), r"randomness\.sed: there is no such key; did you mean 'seed'"),
+        (dict(env_cfg__cudnn=True), r'env_cfg\.cudnn: '),
+        (
+            dict(custom_hook=[]),
+            r"custom_hook: a Runner has no such part; did you mean 'custom_hooks'",
+        ),
+        # names
+        (
+            dict(model__backbone__type='SpaceTimeViT'),
+            r"model\.backbone\.type: no component .*'SpaceTimeViT'; did you mean 'SpacetimeViT'",
+        ),
+        (
+            dict(default_hooks__logger__type='LogHook'),
+            r"default_hooks\.logger\.type: no component is called 'LogHook'",
+        ),
+        (dict(val_evaluator__type='Loss'), r"val_evaluator\.type: no component is called 'Loss'"),
+        # types
+        (
+            dict(model__backbone__drop_path_rate='0.1'),
+            r"model\.backbone\.drop_path_rate: must be float, got '0\.1' \(str\)",
+        ),
+        (
+            dict(model__backbone__img_size=[224]),
+            r'model\.backbone\.img_size: must be int \| tuple\[int, int\], got \[224\]',
+        ),
+        (
+            dict(train_dataloader__dataset__test_mode=1),
+            r'train_dataloader\.dataset\.test_mode: must be bool, got 1',
+        ),
+        (
+            dict(default_hooks__checkpoint__interval=True),
+            r'default_hooks\.checkpoint\.interval: must be int, got True',
+        ),
+        # values
+        (
+            dict(model__backbone__drop_path_rate=1.5),
+            r'model\.backbone: drop_path_rate must be in \[0, 1\), got 1\.5',
+        ),
+        (
+            dict(train_dataloader__dataset__pipeline__3__ratio=1.0),
+            r'train_dataloader\.dataset\.pipeline\[3\]: .*ratio',
+        ),
+        (dict(model__head__embed_dims=48), r'model: head\.embed_dims=48 must equal'),
+        (dict(default_hooks__checkpoint__on_error='x'), r'default_hooks\.checkpoint: on_error'),
+        (dict(train_dataloader__dataset__seed=-1), r'train_dataloader\.dataset: seed must be'),
+    ],
+)
+def test_the_path_of_the_key_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check(**changes)
+
+
+def test_all_errors_are_listed_at_once():
+    with pytest.raises(ValueError, match=r'2 errors[^$]*model\.head\.x[^$]*randomness\.y'):
+        check(model__head__x=1, randomness__y=2)
+
+
+def test_a_missing_argument_is_named():
+    cfg = Config.fromfile(SMOKE)
+    del cfg.model['decoder']
+    with pytest.raises(ValueError, match=r'model\.decoder: SpatiotemporalMAE needs this argument'):
+        check_config(cfg)
+
+
+def test_checking_leaves_the_config_alone():
+    cfg = Config.fromfile(SMOKE)
+    before = cfg.to_dict()
+    check_config(cfg)
+    assert cfg.to_dict() == before

@@ -1,0 +1,104 @@
+"""Annotation lists and folder scans."""
+
+import pytest
+
+from mmmae_st.datasets.annotations import join_inside, parse_line, read_list, scan_folder
+
+
+@pytest.mark.parametrize(
+    ('line', 'delimiter', 'expected'),
+    [
+        ('a.mp4', None, dict(path='a.mp4')),
+        ('a.mp4 3', None, dict(path='a.mp4', label=3)),
+        ('a.mp4\t12', None, dict(path='a.mp4', label=12)),
+        ('a.mp4,0', None, dict(path='a.mp4', label=0)),
+        ('a.mp4, 7 ', None, dict(path='a.mp4', label=7)),
+        ('my clip, 2.mp4 3', None, dict(path='my clip, 2.mp4', label=3)),
+        ('my clip 2.mp4', None, dict(path='my clip 2.mp4')),
+        ('dir.mp4 x/clip.mp4', None, dict(path='dir.mp4 x/clip.mp4')),
+        ('take 5', '\t', dict(path='take 5')),
+        ('take 5\t1', '\t', dict(path='take 5', label=1)),
+        ('a b,c.mp4,4', ',', dict(path='a b,c.mp4', label=4)),
+        ('a b.mp4 4', ' ', dict(path='a b.mp4', label=4)),
+    ],
+)
+def test_parse_line(line, delimiter, expected):
+    assert parse_line(line, delimiter) == expected
+
+
+def test_parse_line_of_frame_folders():
+    assert parse_line('some dir 120 4', None, True) == dict(path='some dir', label=4)
+    assert parse_line('dir 4', None, True) == dict(path='dir', label=4)
+
+
+@pytest.mark.parametrize(
+    ('text', 'delimiter', 'message'),
+    [
+        ('a.mp4 1\nb.mp4 -1\n', None, r"line 2: the label is '-1'"),
+        ('a.mp4 1\n\nb.mp4\n', None, r'line 3: some lines have a label'),
+        ('a.mp4 running\n', None, r'line 1: text that is no label follows'),
+        ('a.mp4,1.5\n', ',', r"line 1: the label is '1.5'"),
+        (',3\n', None, r'line 1: no path'),
+        ('\n \n', None, r'names no video'),
+        ('', None, r'names no video'),
+    ],
+)
+def test_bad_lists(tmp_path, text, delimiter, message):
+    ann_file = tmp_path / 'list.txt'
+    ann_file.write_text(text)
+    with pytest.raises(ValueError, match=message) as info:
+        read_list(str(ann_file), delimiter)
+    assert 'list.txt' in str(info.value)
+
+
+def test_list_must_be_a_text_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'.*nowhere.txt' is not a file"):
+        read_list(str(tmp_path / 'nowhere.txt'))
+    with pytest.raises(FileNotFoundError, match='is not a file'):
+        read_list(str(tmp_path))
+    (tmp_path / 'binary.txt').write_bytes(b'\xff\xfe\x00\x81')
+    with pytest.raises(ValueError, match='is not UTF-8 text'):
+        read_list(str(tmp_path / 'binary.txt'))
+
+
+def test_list_with_bom_and_crlf(tmp_path):
+    (tmp_path / 'list.csv').write_bytes('\ufeffa.mp4,1\r\nb.mp4,2\r\n'.encode())
+    records = read_list(str(tmp_path / 'list.csv'))
+    assert records == [dict(path='a.mp4', label=1), dict(path='b.mp4', label=2)]
+
+
+def test_scan_folder(tmp_path):
+    for name in ('b.mp4', 'a.MKV', 'sub/deep/c.webm', 'notes.txt', '.hidden.mp4'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [r['path'] for r in scan_folder(str(tmp_path))] == ['a.MKV', 'b.mp4', 'sub/deep/c.webm']
+    assert scan_folder(str(tmp_path), ['.txt']) == [dict(path='notes.txt')]
+
+
+def test_scan_frame_folders(tmp_path):
+    for name in ('x/img_1.jpg', 'x/img_2.jpg', 'y/z/img_1.jpg', 'y/other.jpg'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    records = scan_folder(str(tmp_path), frame_tmpl='img_{}.jpg')
+    assert records == [dict(path='x'), dict(path='y/z')]
+
+
+def test_folder_without_videos(tmp_path):
+    with pytest.raises(ValueError, match='holds 0 files, none with a name that ends in .*mp4'):
+        scan_folder(str(tmp_path))
+    (tmp_path / 'a.txt').touch()
+    with pytest.raises(ValueError, match='holds 1 files'):
+        scan_folder(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match='is not a folder'):
+        scan_folder(str(tmp_path / 'nowhere'))
+
+
+def test_join_inside():
+    assert join_inside('/d', '/d/v', 'a.mp4') == '/d/v/a.mp4'
+    assert join_inside('/d', '/d/v', '../w/a.mp4') == '/d/v/../w/a.mp4'
+    assert join_inside('', '', '../a.mp4') == '../a.mp4'
+    assert join_inside('/d', '/d', '/d/a.mp4') == '/d/a.mp4'
+    assert join_inside('/d', '/d', 'a..b.mp4') == '/d/a..b.mp4'
+    for path in ('../a.mp4', 'x/../../a.mp4', '/e/a.mp4', '/dd/a.mp4'):
+        with pytest.raises(ValueError, match="leaves the data root '/d'"):
+            join_inside('/d', '/d', path)

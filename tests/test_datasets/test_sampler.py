@@ -1,0 +1,57 @@
+"""EpochSampler: pairs, epochs, world sizes, starting in mid-epoch."""
+
+import pytest
+
+from mmmae_st.datasets import EpochSampler
+from mmmae_st.registry import DATA_SAMPLERS
+
+
+def samplers(num_videos: int, world_size: int) -> list[EpochSampler]:
+    """One sampler a rank, as if there were so many processes."""
+    result = []
+    for rank in range(world_size):
+        sampler = EpochSampler(range(num_videos), seed=3)
+        sampler.rank, sampler.world_size = rank, world_size
+        sampler.num_samples = -(-num_videos // world_size)
+        sampler.total_size = sampler.num_samples * world_size
+        result.append(sampler)
+    return result
+
+
+def test_yields_epoch_and_index():
+    sampler = DATA_SAMPLERS.build(dict(type='EpochSampler', dataset=range(10), seed=0))
+    first = list(sampler)
+    assert sorted(first) == [(0, i) for i in range(10)]
+    assert first == list(sampler)
+    sampler.set_epoch(4)
+    fifth = list(sampler)
+    assert sorted(fifth) == [(4, i) for i in range(10)]
+    assert [i for _, i in first] != [i for _, i in fifth]
+
+
+@pytest.mark.parametrize('world_size', [1, 2, 3, 4, 7])
+def test_ranks_share_an_epoch(world_size):
+    orders = [list(sampler) for sampler in samplers(10, world_size)]
+    assert len({len(order) for order in orders}) == 1
+    assert {pair for order in orders for pair in order} == {(0, i) for i in range(10)}
+    assert sum(map(len, orders)) - 10 < world_size
+
+
+@pytest.mark.parametrize('world_size', [1, 3])
+def test_skip_gives_the_rest_once(world_size):
+    for sampler in samplers(10, world_size):
+        sampler.set_epoch(2)
+        whole = list(sampler)
+        sampler.skip(2)
+        assert len(sampler) == len(whole)
+        assert list(sampler) == whole[2:]
+        assert list(sampler) == whole
+        sampler.skip(len(whole))
+        assert list(sampler) == []
+
+
+def test_skip_out_of_range():
+    sampler = EpochSampler(range(10), seed=0)
+    for bad in (-1, 11):
+        with pytest.raises(ValueError, match=rf'num_samples must be within \[0, 10\], got {bad}'):
+            sampler.skip(bad)

@@ -1,0 +1,59 @@
+"""Sampling formulas against literal numbers."""
+
+import numpy as np
+import pytest
+
+from mmmae_st.datasets.transforms.frame_sampling import (
+    clip_frames,
+    clip_span,
+    random_start,
+    segment_frames,
+    uniform_starts,
+)
+
+
+@pytest.mark.parametrize(
+    ('num_clips', 'starts'),
+    [
+        (7, [0, 39, 78, 117, 156, 195, 234]),
+        (5, [0, 59, 118, 177, 236]),
+        (1, [118]),
+    ],
+)
+def test_test_starts(num_clips, starts):
+    """300 frames at 30 frames/s, 16 frames 4 apart."""
+    assert uniform_starts(300, clip_span(16, 4, 30, 30), num_clips) == starts
+
+
+def test_span_lasts_equally_long_at_any_rate():
+    assert clip_span(16, 4, 30, 30) == 64
+    assert clip_span(16, 4, 15, 30) == 32
+    assert clip_span(16, 4, 60, 30) == 128
+    assert clip_span(16, 4, 0, 30) == 64  # unknown
+
+
+def test_clip_frames():
+    expected = [0, 4, 8, 12, 16, 21, 25, 29, 33, 37, 42, 46, 50, 54, 58, 63]
+    assert clip_frames(0, 64, 16, 300).tolist() == expected
+    assert clip_frames(236, 64, 16, 300)[-1] == 299
+    assert clip_frames(0, 64, 16, 10).tolist() == [0, 4, 8] + [9] * 13
+    assert clip_frames(0, 64, 16, 1).tolist() == [0] * 16
+    assert clip_frames(0.9, 4, 4, 300).tolist() == [0, 1, 2, 3]
+
+
+def test_random_starts_cover_the_video():
+    rng = np.random.default_rng(0)
+    starts = [random_start(300, 64, rng) for _ in range(2000)]
+    assert 0 <= min(starts) < 1 and 235 < max(starts) < 236
+    assert np.mean(starts) == pytest.approx(118, abs=5)
+    assert random_start(20, 64, rng) == 0
+    assert uniform_starts(20, 64, 3) == [0, 0, 0]
+
+
+def test_segments():
+    assert segment_frames(80, 8, None).tolist() == [5, 15, 25, 35, 45, 55, 65, 75]
+    assert segment_frames(4, 8, None).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    rng = np.random.default_rng(0)
+    draws = np.stack([segment_frames(80, 8, rng) for _ in range(500)])
+    assert (draws // 10 == np.arange(8)).all()
+    assert set(draws[:, 0]) == set(range(10))

@@ -1,0 +1,105 @@
+"""Sets in the form of AVA and AVA-Kinetics, made in seconds: boxes are people, colours actions."""
+
+import csv
+import importlib
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+from mmengine.fileio import dump
+
+TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
+START, SECONDS, FPS = 900, 4, 30  # the videos begin at second 900, as those of AVA do
+STOP = START + SECONDS
+WIDTH, HEIGHT = 86, 64  # 86 is no multiple of 16
+# Action number to colour; the numbers are one of each group that AVA's metric averages over.
+ACTIONS = {1: (220, 30, 30), 20: (30, 220, 30), 70: (30, 30, 220)}
+BOXES = [(4, 12, 32, 60), (48, 4, 82, 56)]  # x1, y1, x2, y2 in pixels
+# Per video the action of each person; AVA's names have 11 letters, those of Kinetics clips their
+# times besides.
+TRAIN = {
+    'train-vid-0': [1, 20],
+    'train-vid-1': [20, 70],
+    'train-vid-2': [70, 1],
+    'train-vid-3': [20, 1],
+    'train-vid-4': [70, 20],
+    'train-vid-5': [1, 70],
+}
+VAL = {'valid-vid-0': [20, 1], 'valid-vid-1': [70, 20], 'valid-vid-2': [1, 70]}
+KINETICS = {'kinetics-v0_000010_000014': [70, 1]}
+EXCLUDED = {'train': ('train-vid-0', START + 2), 'val': ('valid-vid-0', START + 2)}
+
+
+def write_video(path: Path, actions: list[int], seed: int) -> None:
+    """A grey gradient, and before it one coloured box for each action, slightly trembling."""
+    rng = np.random.default_rng(seed)
+    grey = np.linspace(90, 160, WIDTH).astype(np.uint8)
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+        stream.options = {'preset': 'ultrafast', 'threads': '1'}
+        for _ in range(SECONDS * FPS):
+            image = np.broadcast_to(grey[None, :, None], (HEIGHT, WIDTH, 3)).copy()
+            for (x1, y1, x2, y2), action in zip(BOXES, actions, strict=True):
+                dx, dy = rng.integers(0, 2, 2)
+                image[y1 + dy : y2, x1 + dx : x2] = ACTIONS[action]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode(None))
+
+
+def annotate(video: str, actions: list[int], rng: np.random.Generator) -> tuple[list, dict]:
+    """Rows of AVA's CSV and entries of its proposal file for all but the outer seconds."""
+    rows, proposals = [], {}
+    name, start = (video[:11], int(video[12:18])) if len(video) > 11 else (video, START)
+    for second in range(start + 1, start + SECONDS - 1):
+        persons = []
+        for entity, (box, action) in enumerate(zip(BOXES, actions, strict=True)):
+            relative = np.divide(box, (WIDTH, HEIGHT, WIDTH, HEIGHT))
+            rows.append([video, second, *relative.round(4), action, entity])
+            persons.append([*(relative + rng.uniform(-0.005, 0.005, 4)), rng.uniform(0.95, 1)])
+        persons.append([0.4, 0.1, 0.5, 0.4, 0.3])  # below the score that is asked for
+        proposals[f'{name},{second:04d}'] = np.array(persons)
+    return rows, proposals
+
+
+def write_annotations(folder: Path, train: dict, val: dict) -> None:
+    """Everything that the configs expect below ``annotations``."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    with open(folder / 'ava_action_list_v2.2_for_activitynet_2019.pbtxt', 'w') as file:
+        for number in ACTIONS:
+            file.write(f'item {{\n  name: "colour {number}"\n  id: {number}\n}}\n')
+    for subset, videos in (('train', train), ('val', val)):
+        rows, proposals = [], {}
+        for video, actions in videos.items():
+            new_rows, new_proposals = annotate(video, actions, rng)
+            rows += new_rows
+            proposals |= new_proposals
+        if subset == 'val':  # the metric would count what is annotated there as missed
+            rows = [row for row in rows if tuple(row[:2]) != EXCLUDED['val']]
+        with open(folder / f'ava_{subset}_v2.2.csv', 'w', newline='') as file:
+            csv.writer(file).writerows(rows)
+        video, second = EXCLUDED[subset]
+        (folder / f'ava_{subset}_excluded_timestamps_v2.2.csv').write_text(f'{video},{second}\n')
+        dump(proposals, folder / f'ava_dense_proposals_{subset}.FAIR.recall_93.9.pkl')
+
+
+def make_tiny_ava(root: Path) -> Path:
+    """Write ``ava`` and ``ava_kinetics`` below ``root``, as the configs expect them in ``data``."""
+    sys.path.insert(0, str(TOOLS))
+    try:
+        tool = importlib.import_module('extract_frames')
+    finally:
+        sys.path.remove(str(TOOLS))
+    frames = root / 'ava' / 'rawframes'
+    frames.mkdir(parents=True)
+    for seed, (video, actions) in enumerate((TRAIN | VAL | KINETICS).items()):
+        path = root / f'{video}.mp4'
+        write_video(path, actions, seed)
+        job = tool.Job(str(path), str(frames / video), HEIGHT, FPS, 0.0, float(SECONDS), 95)
+        assert tool.extract(job) == SECONDS * FPS
+    write_annotations(root / 'ava' / 'annotations', TRAIN, VAL)
+    write_annotations(root / 'ava_kinetics' / 'annotations', TRAIN | KINETICS, VAL)
+    (root / 'ava_kinetics' / 'rawframes').symlink_to(frames)
+    return root

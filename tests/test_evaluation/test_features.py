@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler, pseudo_collate
+from torch.utils.data import DataLoader
+
+from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets.transforms import ClipCenterCrop, ClipResize, LoadClips, PackClips
+from mmmae_st.evaluation import extract_features
+from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT
+
+
+@pytest.fixture(scope='module')
+def folder(make_clip, tmp_path_factory):
+    path = tmp_path_factory.mktemp('features')
+    lines = []
+    for i in range(3):
+        make_clip(path / f'{i}.mp4', num_frames=16 + 8 * i)
+        lines.append(f'{i}.mp4 {i}\n')
+    (path / 'list.txt').write_text(''.join(lines))
+    return path
+
+
+def loader(folder, ann_file: str = 'list.txt', num_clips: int = 2) -> DataLoader:
+    dataset = VideoDataset(
+        ann_file=ann_file,
+        data_root=str(folder),
+        pipeline=[
+            LoadClips(8, 1, num_clips, sampling='uniform'),
+            ClipResize(16),
+            ClipCenterCrop(16),
+            PackClips(),
+        ],
+        test_mode=True,
+    )
+    sampler = DefaultSampler(dataset, shuffle=False)
+    return DataLoader(dataset, batch_size=2, sampler=sampler, collate_fn=pseudo_collate)
+
+
+def encoder(out_type: str = 'pooled', seed: int = 0) -> SpacetimeViT:
+    torch.manual_seed(seed)
+    arch = dict(embed_dims=16, depth=1, num_heads=2)
+    return SpacetimeViT(arch, 16, 8, 8, out_type=out_type).eval()
+
+
+def test_pooled_features_are_those_of_the_encoder(folder, tmp_path):
+    backbone, data = encoder(), loader(folder)
+    found = extract_features(backbone, ClipDataPreprocessor(), data, tmp_path)
+    assert found.values.shape == (3, 2, 16) and found.values.dtype == np.float32
+    assert found.labels.tolist() == [0, 1, 2]
+    for i in range(3):
+        clips = ClipDataPreprocessor()(pseudo_collate([data.dataset[i]]))['inputs']
+        with torch.no_grad():
+            expected = backbone(clips)
+        np.testing.assert_allclose(found.values[i], expected, atol=1e-5)
+
+
+def test_feature_maps_are_averaged_to_the_token_grid(folder, tmp_path):
+    backbone, data = encoder('featmap'), loader(folder)
+    every = extract_features(backbone, ClipDataPreprocessor(), data, tmp_path)
+    assert every.values.shape == (3, 2, 4 * 2 * 2, 16) and every.values.dtype == np.float16
+    few = extract_features(backbone, ClipDataPreprocessor(), data, tmp_path, (2, 1, 1))
+    expected = every.values.astype(np.float32).reshape(3, 2, 2, 8, 16).mean(3)
+    np.testing.assert_allclose(few.values, expected, atol=2e-3)
+
+
+def test_the_second_time_nothing_is_computed(folder, tmp_path, monkeypatch):
+    first = extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path)
+    monkeypatch.setattr(SpacetimeViT, 'forward', lambda *args: pytest.fail('computed again'))
+    again = extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path)
+    assert np.array_equal(first.values, again.values)
+
+
+def test_a_change_of_weights_pipeline_or_labels_is_noticed(folder, tmp_path):
+    args = encoder(), ClipDataPreprocessor()
+    extract_features(*args, loader(folder), tmp_path)
+    (folder / 'other.txt').write_text('0.mp4 2\n1.mp4 1\n2.mp4 0\n')
+    extract_features(encoder(seed=1), args[1], loader(folder), tmp_path)
+    extract_features(*args, loader(folder, num_clips=1), tmp_path)
+    extract_features(*args, loader(folder, ann_file='other.txt'), tmp_path)
+    extract_features(args[0], ClipDataPreprocessor(mean=(1, 2, 3)), loader(folder), tmp_path)
+    extract_features(*args, loader(folder), tmp_path, amp=True)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_an_extraction_that_was_cut_off_is_done_again(folder, tmp_path):
+    found = extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path)
+    values = np.array(found.values)
+    (cache,) = tmp_path.iterdir()
+    (cache / 'done.json').unlink()
+    np.lib.format.open_memmap(cache / 'values.npy', 'r+')[:] = 0
+    again = extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path)
+    assert np.array_equal(again.values, values)
+
+
+def test_bad_arguments_are_named(folder, tmp_path):
+    with pytest.raises(ValueError, match="out_type must be 'pooled' or 'featmap'"):
+        extract_features(encoder('tokens'), ClipDataPreprocessor(), loader(folder), tmp_path)
+    with pytest.raises(ValueError, match='token_grid'):
+        extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path, (1, 1, 1))
+    (folder / 'bare.txt').write_text('0.mp4\n')
+    with pytest.raises(ValueError, match='has no label'):
+        extract_features(encoder(), ClipDataPreprocessor(), loader(folder, 'bare.txt'), tmp_path)

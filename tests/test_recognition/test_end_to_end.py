@@ -1,0 +1,161 @@
+"""Pretrain some steps, fine-tune from that checkpoint, test with several views, k-NN."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2]
+pytest.importorskip('mmaction')
+
+
+def run_processes(script: str, *args: str | Path, folder: Path) -> None:
+    """Run a shell script of tools/ in a folder."""
+    env = dict(os.environ, PYTHONPATH=str(ROOT), PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    env['PORT'] = str(29500 + os.getpid() % 1000)
+    command = ['bash', ROOT / script, *map(str, args)]
+    done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def log_of(work_dir: Path) -> str:
+    """The newest log of the main process."""
+    logs = [path for path in work_dir.glob('*/*.log') if 'rank' not in path.name]
+    return max(logs, key=lambda path: path.name).read_text()
+
+
+def accuracy(log: str) -> float:
+    return float(re.findall(r'acc/top1: ([\d.]+)', log)[-1])
+
+
+@pytest.fixture(scope='session')
+def pretrained(
+    labelled: Path, run_tool: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Checkpoint of configs/smoke.py after an epoch on the labelled clips."""
+    folder = tmp_path_factory.mktemp('pretrained')
+    options = [f'{name}_dataloader.dataset.data_root={labelled}' for name in ('train', 'val')]
+    run_tool(
+        'tools/train.py',
+        ROOT / 'configs' / 'smoke.py',
+        '--cfg-options',
+        *options,
+        'train_dataloader.dataset.data_prefix.video=videos_train',
+        'val_dataloader.dataset.data_prefix.video=videos_val',
+        'train_cfg.max_epochs=1',
+        folder=folder,
+    )
+    return folder / 'work_dirs' / 'smoke' / 'epoch_1.pth'
+
+
+@pytest.fixture
+def config(tiny_config: Callable[..., Config], pretrained: Path, tmp_path: Path) -> Path:
+    """Fine-tuning from that checkpoint, masked at first; small enough to overfit."""
+    cfg = tiny_config(pretrained)
+    cfg.custom_hooks.append(dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5))
+    cfg.optim_wrapper.optimizer.lr = 3e-3
+    cfg.train_cfg.update(max_epochs=6, val_interval=6)
+    cfg.param_scheduler[0].update(T_max=6, end=6)
+    path = tmp_path / 'finetune.py'
+    cfg.dump(path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('processes', [1, 2])
+def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, tmp_path):
+    trained, tested = tmp_path / 'work_dirs' / 'finetune', tmp_path / 'tested'
+    checkpoint = trained / 'epoch_6.pth'
+    if processes == 1:
+        run_tool('tools/train.py', config, '--amp', folder=tmp_path)
+    else:
+        run_processes('tools/dist_train.sh', config, '2', folder=tmp_path)
+    log = log_of(trained)
+    assert f'SpacetimeViT loads {pretrained}' in log
+    assert '32 matched, 0 reshaped, 0 missing, 0 unexpected, 0 misfits, 23 left out' in log
+    assert 'Layer decay 0.65, 2 blocks' in log
+    assert 'Epoch 1 removed 50.0% of the patches' in log
+    assert accuracy(log) >= 0.8  # six videos of three colours
+
+    options = ('--work-dir', tested)
+    if processes == 1:
+        run_tool('tools/test.py', config, checkpoint, '--amp', *options, folder=tmp_path)
+    else:
+        run_processes('tools/dist_test.sh', config, checkpoint, '2', *options, folder=tmp_path)
+    assert accuracy(log_of(tested)) >= 0.8
+
+
+@pytest.mark.slow
+def test_a_pretraining_checkpoint_cannot_be_tested(config, pretrained, run_tool, tmp_path):
+    with pytest.raises(ValueError, match='has to be fine-tuned first'):
+        run_tool('tools/test.py', config, pretrained, folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_frozen_evaluation_of_the_pretraining_checkpoint(labelled, pretrained, run_tool, tmp_path):
+    cfg = Config.fromfile(ROOT / 'configs' / 'frozen' / 'vitb_ucf101.py')
+    cfg.backbone.update(
+        arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8
+    )
+    for name, kind in (('train', 'train'), ('test', 'val')):
+        loader = cfg[f'{name}_dataloader']
+        loader.update(batch_size=4, num_workers=0, pin_memory=False)
+        loader.dataset.update(
+            data_root=str(labelled),
+            ann_file=f'{kind}.txt',
+            data_prefix=dict(video=f'videos_{kind}'),
+        )
+        steps = loader.dataset.pipeline
+        steps[0].update(clip_len=8, frame_interval=1)
+        steps[1].short_side = steps[2].size = 32
+    cfg.knn.num_neighbors = (1, 3)
+    cfg.linear.update(epochs=5, batch_size=4)
+    cfg.attentive.update(epochs=5, batch_size=4, num_heads=2)
+    cfg.dump(tmp_path / 'frozen.py')
+    command = ('tools/frozen_eval.py', tmp_path / 'frozen.py', pretrained)
+    run_tool(*command, 'knn', 'linear', 'attentive', folder=tmp_path)
+    work_dir = tmp_path / 'work_dirs' / 'frozen_frozen'
+    log = (work_dir / 'frozen_eval.log').read_text()
+    rows = re.findall(r'^(k-NN|linear probe|attentive probe) .* (\d+\.\d+) +(\d+\.\d+)$', log, re.M)
+    assert [row[0] for row in rows] == ['k-NN'] * 2 + ['linear probe'] * 4 + ['attentive probe'] * 3
+    assert float(rows[0][1]) >= 80  # colours are easy
+
+    caches = sorted(work_dir.glob('features/*/values.npy'))
+    assert {np.load(path).shape[:2] for path in caches} == {(12, 3), (6, 3)}
+    written = [path.stat().st_mtime_ns for path in caches]
+    run_tool(*command, 'knn', folder=tmp_path)
+    assert len(written) == 4 and [path.stat().st_mtime_ns for path in caches] == written
+
+
+@pytest.mark.slow
+def test_demo_names_an_action_and_draws_it(tiny_config, labelled, run_tool, tmp_path, capsys):
+    from mmengine.registry import MODELS
+    from PIL import Image
+
+    cfg = tiny_config()
+    config, checkpoint = tmp_path / 'finetune.py', tmp_path / 'model.pth'
+    cfg.dump(config)
+    torch.manual_seed(0)
+    model = MODELS.build(dict(cfg.model, _scope_='mmaction'))
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    labels, out = tmp_path / 'labels.txt', tmp_path / 'picture.png'
+    labels.write_text('red\ngreen\nblue\n')
+    command = ('demo/inference.py', labelled / 'videos_val' / '0.mp4', config, checkpoint)
+    run_tool(*command, '--labels', labels, '--out', out, folder=tmp_path)
+    found = re.findall(r'^ *(\d+\.\d+)%  (red|green|blue)$', capsys.readouterr().out, re.M)
+    assert {name for _, name in found} == {'red', 'green', 'blue'}
+    values = [float(value) for value, _ in found]
+    assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.05)
+    picture = np.asarray(Image.open(out).convert('RGB'))
+    assert picture.shape[1] >= 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+
+    labels.write_text('red\n')
+    with pytest.raises(ValueError, match='1 names, the model 3 classes'):
+        run_tool(*command, '--labels', labels, folder=tmp_path)

@@ -1,0 +1,168 @@
+"""A killed and resumed run ends with the bits of one that was never stopped."""
+
+import random
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import runs
+import torch
+
+LAST = 8  # iterations of the smoke config on eight videos, one process
+EXACT_HISTORIES = ('train/loss', 'train/lr', 'train/base_lr', 'train/grad_norm')
+
+
+def final_state(work_dir: Path, last: int) -> dict:
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{last}.pth')
+    return torch.load(work_dir / f'iter_{last}.pth', weights_only=True)
+
+
+def assert_same_bits(ours, theirs, path: str = '') -> None:
+    assert type(ours) is type(theirs), path
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), path
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys(), path
+        for key in ours:
+            assert_same_bits(ours[key], theirs[key], f'{path}.{key}')
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), path
+        for i, pair in enumerate(zip(ours, theirs, strict=True)):
+            assert_same_bits(*pair, f'{path}[{i}]')
+    else:
+        assert ours == theirs, path
+
+
+def assert_same_run(reference: Path, resumed: Path, world_size: int = 1, last: int = LAST) -> None:
+    """Weights, optimiser, schedules, logged histories and the samples of every iteration."""
+    ours, theirs = final_state(resumed, last), final_state(reference, last)
+    for key in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same_bits(ours[key], theirs[key], key)
+    for key in EXACT_HISTORIES:
+        history = ours['message_hub']['log_scalars'][key]['log']
+        assert len(history) == last
+        assert_same_bits(history, theirs['message_hub']['log_scalars'][key]['log'], key)
+    for rank in range(world_size):
+        steps = [
+            {line['iter']: line for line in runs.samples(folder, rank) if 'iter' in line}
+            for folder in (reference, resumed)
+        ]
+        assert steps[0] == steps[1]
+        assert sorted(steps[0]) == list(range(last))
+
+
+def wait_for_iteration(work_dir: Path, number: int, rank: int = 0) -> None:
+    end = time.monotonic() + 120
+    file = work_dir / f'samples_{rank}.jsonl'
+    while time.monotonic() < end:
+        if file.exists() and f'"iter": {number},' in file.read_text():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f'iteration {number} was not reached')
+
+
+@pytest.fixture(scope='module')
+def reference(tmp_path_factory, videos) -> Path:
+    """Work directory of a run that was never stopped."""
+    folder = tmp_path_factory.mktemp('reference')
+    config = runs.write_config(folder, videos)
+    run = runs.start(config, folder / 'run')
+    assert run.wait() == [0], run.output()
+    return folder / 'run'
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5, 1.0])
+def test_a_kill_inside_a_save_loses_only_that_checkpoint(config, tmp_path, reference, share):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, saboteur=partial(runs.die_inside_save, 3, share))
+    assert run.wait() == [-9]
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_2.pth')
+    assert (work_dir / '.iter_3.pth.incomplete').exists()
+    done = len(runs.samples(work_dir))
+
+    run = runs.start(config, work_dir, arguments=['--resume'])
+    assert run.wait() == [0], run.output()
+    assert 'resumed epoch: 0, iter: 2' in run.output()
+    assert not list(work_dir.glob('.*.incomplete'))
+    assert_same_run(reference, work_dir)
+    resumed = runs.samples(work_dir)[done:]
+    decoded = [line['key'][2] for line in resumed if 'decoded' in line and line['key'][1] == 0]
+    skipped = [
+        line['key'][2]
+        for line in runs.samples(reference)[: 2 * 2 + 2]  # two iterations of two videos
+        if 'decoded' in line
+    ]
+    decoded_in_training = decoded[:4]
+    assert len(skipped) == 4 and not set(skipped) & set(decoded_in_training)
+
+
+def test_a_kill_between_checkpoint_and_pointer(config, tmp_path, reference):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, saboteur=partial(runs.die_before_pointer, 6))
+    assert run.wait() == [-9]
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_5.pth')
+    run = runs.start(config, work_dir, arguments=['--resume'])
+    assert run.wait() == [0], run.output()
+    assert_same_run(reference, work_dir)
+
+
+def test_the_number_of_workers_changes_nothing(config, tmp_path, reference):
+    run = runs.start(config, tmp_path / 'run', 'train_dataloader.num_workers=2')
+    assert run.wait() == [0], run.output()
+    ours, theirs = final_state(tmp_path / 'run', LAST), final_state(reference, LAST)
+    for key in ('state_dict', 'optimizer'):
+        assert_same_bits(ours[key], theirs[key], key)
+
+
+def test_a_damaged_newest_checkpoint(config, tmp_path, reference):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, saboteur=partial(runs.die_inside_save, 6, 0.5))
+    assert run.wait() == [-9]
+    newest = work_dir / 'iter_5.pth'
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1  # a flipped bit
+    newest.write_bytes(content)
+    run = runs.start(config, work_dir, arguments=['--resume'])
+    assert run.wait() == [0], run.output()
+    assert 'iter_5.pth is damaged' in run.output()
+    assert 'resumed epoch: 0, iter: 4' in run.output()
+    assert_same_run(reference, work_dir)
+
+
+@pytest.mark.parametrize('world_size, kills', [(2, 1)])
+def test_kills_at_random_moments(config, tmp_path, videos, world_size, kills):
+    kill_often(config, tmp_path, world_size, kills, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('world_size, kills', [(1, 25), (2, 10)])
+def test_many_kills_at_random_moments(config, tmp_path, world_size, kills):
+    kill_often(config, tmp_path, world_size, kills, seed=1, epochs=6)
+
+
+def kill_often(
+    config: Path, folder: Path, world_size: int, kills: int, seed: int, epochs: int = 2
+) -> None:
+    options = [f'train_cfg.max_epochs={epochs}']
+    last = epochs * 4 // world_size
+    run = runs.start(config, folder / 'reference', *options, world_size=world_size)
+    assert run.wait() == [0] * world_size, run.output()
+    work_dir = folder / 'run'
+    rng = random.Random(seed)
+    survived = 0
+    while True:
+        arguments = ['--resume'] if survived else []
+        run = runs.start(config, work_dir, *options, arguments=arguments, world_size=world_size)
+        if survived == kills:
+            break
+        pointer = work_dir / 'last_checkpoint'
+        done = int(pointer.read_text().rsplit('_')[-1][:-4]) if pointer.exists() else 0
+        if done < last - 1:
+            wait_for_iteration(work_dir, done)
+        time.sleep(rng.uniform(0, 0.3))
+        run.kill()
+        run.wait()
+        survived += 1
+    assert run.wait() == [0] * world_size, run.output()
+    assert_same_run(folder / 'reference', work_dir, world_size, last)

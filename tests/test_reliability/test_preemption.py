@@ -1,0 +1,83 @@
+"""SIGTERM and SIGINT: save, stop, and go on later with the same bits."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import runs
+import torch
+from scripted import make_runner
+from test_exact_resume import assert_same_run, wait_for_iteration
+
+EPOCHS = 5
+BY_EPOCH = (
+    f'train_cfg.max_epochs={EPOCHS}',
+    'default_hooks.checkpoint.by_epoch=True',
+    'default_hooks.checkpoint.max_keep_ckpts=-1',
+)
+
+
+def stopped_at(run: runs.Run) -> int:
+    return int(re.search(r'stopped after iteration (\d+)', run.output())[1])
+
+
+def finish(config: Path, folder: Path, world_size: int = 1, *options: str) -> None:
+    """Resume, run a reference and compare; checkpoints by epoch, but the last by iteration."""
+    last = EPOCHS * 4 // world_size
+    # the same file name at the end of both runs
+    options = (*options, 'default_hooks.checkpoint.by_epoch=False')
+    for name, arguments in (('run', ['--resume']), ('reference', [])):
+        run = runs.start(
+            config, folder / name, *BY_EPOCH, *options, arguments=arguments, world_size=world_size
+        )
+        assert run.wait() == [0] * world_size, run.output()
+    assert_same_run(folder / 'reference', folder / 'run', world_size, last)
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_in_mid_epoch_and_stops(config, tmp_path, number, code):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, *BY_EPOCH, 'train_dataloader.num_workers=1')
+    wait_for_iteration(work_dir, 5)
+    os.killpg(run.processes[0].pid, number)  # as Ctrl-C and srun do: loader workers as well
+    assert run.wait() == [code], run.output()
+    step = stopped_at(run)
+    assert 5 <= step < EPOCHS * 4 and f'Exit code {code}' in run.output()
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{step}.pth')
+    assert torch.load(work_dir / f'iter_{step}.pth', weights_only=True)['meta']['iter'] == step
+    assert 'Traceback' not in run.output()
+    if number == signal.SIGTERM:
+        finish(config, tmp_path)
+
+
+def test_a_signal_to_one_process_stops_both(config, tmp_path):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, *BY_EPOCH, world_size=2)
+    wait_for_iteration(work_dir, 2)
+    os.kill(run.processes[1].pid, signal.SIGTERM)
+    assert run.wait() == [143, 143], run.output()
+    finish(config, tmp_path, 2)
+
+
+def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
+    options = ('optim_wrapper.accumulative_counts=4',)
+    run = runs.start(config, tmp_path / 'run', *BY_EPOCH, *options)
+    wait_for_iteration(tmp_path / 'run', 5)
+    run.kill(signal.SIGTERM)
+    assert run.wait() == [143], run.output()
+    assert stopped_at(run) % 4 == 0
+
+
+def test_it_needs_our_checkpoint_hook(tmp_path):
+    hooks = dict(checkpoint=dict(type='CheckpointHook'), preemption=dict(type='PreemptionHook'))
+    with pytest.raises(ValueError, match='SafeCheckpointHook'):
+        make_runner(tmp_path, hooks=hooks).train()
+
+
+def test_handlers_are_given_back(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
+    make_runner(tmp_path, hooks=hooks).train()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

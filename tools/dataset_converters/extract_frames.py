@@ -1,0 +1,148 @@
+r"""Write videos as folders of JPEG frames at a fixed rate, which is how AVA is read.
+
+    python tools/dataset_converters/extract_frames.py data/ava/videos data/ava/rawframes \
+        --start 900 --stop 1801
+
+Frame n of a folder, ``img_00001.jpg`` being the first, shows the video at ``start + (n - 1) / fps``
+seconds. Videos of another frame rate have frames repeated or left out. Folders appear when they
+are complete; run again after an interruption, it does what is missing.
+"""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import cv2
+from common import add_parallel_arguments, partial_path, positive, run_parallel, write_failures
+from resize_videos import new_size, upright
+
+from mmmae_st.datasets.annotations import scan_folder
+
+NAME = 'img_{:05d}.jpg'
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to write as frames."""
+
+    source: str
+    target: str
+    short_side: int
+    fps: float
+    start: float
+    stop: float
+    quality: int
+
+
+def timed_frames(path: str, start: float) -> Iterator[tuple[float, float, av.VideoFrame]]:
+    """Frames from ``start`` on with the time they appear and disappear, in seconds.
+
+    The frame that shows at ``start`` comes first.
+    """
+    with av.open(path) as container:
+        if not container.streams.video:
+            raise ValueError('has no video stream')
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        origin, tick = stream.start_time or 0, stream.time_base
+        if start:
+            container.seek(origin + int(start / tick), stream=stream)
+        previous, begin = None, 0.0
+        for frame in container.decode(stream):
+            if frame.pts is None:
+                raise ValueError('has frames without a time')
+            time = float((frame.pts - origin) * tick)
+            if previous is not None:
+                yield begin, time, previous
+            previous, begin = frame, time
+        if previous is not None:
+            yield begin, begin + 1 / float(stream.average_rate or 30), previous
+
+
+def extract(job: Job) -> int:
+    """Write the frames of one video; returns their number.
+
+    Raises:
+        OSError, ValueError: The video cannot be read, or ends before ``start``.
+    """
+    partial = partial_path(job.target)
+    os.makedirs(partial)
+    count = 0
+    for _, end, frame in timed_frames(job.source, job.start):
+        # The slack keeps rounded times from repeating one frame and dropping the next.
+        until = min(math.ceil((end - job.start) * job.fps - 0.01), _wanted(job))
+        if count < until:
+            picture = upright(frame)
+            short_side = min(job.short_side, picture.width, picture.height)
+            size = new_size(picture.width, picture.height, short_side)
+            pixels = picture.reformat(*size, format='bgr24', interpolation='BICUBIC').to_ndarray()
+            jpeg = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, job.quality])[1]
+        while count < until:
+            count += 1
+            with open(os.path.join(partial, NAME.format(count)), 'wb') as file:
+                file.write(jpeg.tobytes())
+        if count >= _wanted(job):
+            break
+    if count == 0:
+        raise ValueError(f'has no frame after {job.start:g} seconds')
+    os.replace(partial, job.target)
+    return count
+
+
+def _wanted(job: Job) -> float:
+    return math.inf if math.isinf(job.stop) else round((job.stop - job.start) * job.fps)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', help='folder of videos, sub-folders included')
+    parser.add_argument('target', help='folder to write to')
+    parser.add_argument('--short-side', type=positive, default=256, help='pixels (256)')
+    parser.add_argument('--fps', type=float, default=30, help='frames per second (30)')
+    parser.add_argument('--start', type=float, default=0, help='seconds (0)')
+    parser.add_argument('--stop', type=float, default=math.inf, help='seconds (the end)')
+    parser.add_argument('--quality', type=int, default=95, help='of the JPEG files (95)')
+    add_parallel_arguments(parser)
+    args = parser.parse_args()
+    if args.fps <= 0:
+        parser.error(f'--fps must be positive, got {args.fps:g}')
+    if not 0 <= args.start < args.stop:
+        parser.error(
+            f'--start must be at least 0 and before --stop, got {args.start:g} and {args.stop:g}'
+        )
+    return args
+
+
+def main() -> int:
+    """Extract what is missing; 1 if a video failed."""
+    args = parse_args()
+    jobs, done = [], 0
+    for record in scan_folder(args.source):
+        target = os.path.join(args.target, os.path.splitext(record['path'])[0])
+        if os.path.isdir(target):
+            done += 1
+            continue
+        source = os.path.join(args.source, record['path'])
+        size = (args.short_side, args.fps, args.start, args.stop, args.quality)
+        jobs.append(Job(source, target, *size))
+    print(f'{len(jobs)} videos to write as frames, {done} are there already')
+    frames, failures = 0, []
+    for outcome in run_parallel(extract, jobs, args.workers, args.timeout):
+        if outcome.error is None:
+            frames += outcome.value
+        else:
+            failures.append(f'{outcome.task.source}\t{outcome.error}')
+    print(f'{frames} frames of {len(jobs) - len(failures)} videos, failed {len(failures)}')
+    write_failures(args.target, failures)
+    return bool(failures)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

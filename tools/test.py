@@ -1,0 +1,83 @@
+"""Test a fine-tuned recogniser or detector; the metrics are printed and logged."""
+
+import argparse
+import os
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmmae_st.engine.launch import prepare_runtime
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint of a run of this config')
+    parser.add_argument('--work-dir', help='logs; work_dirs/<config> by default')
+    parser.add_argument('--dump', metavar='FILE.pkl', help='write the prediction of each video')
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line changes in it."""
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    cfg.launcher = args.launcher
+    cfg.load_from, cfg.resume = None, False
+    for part in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        if cfg.get(part) is None:
+            raise ValueError(f'testing needs {part}, which {args.config} does not have')
+    if args.dump:
+        dump = dict(type='DumpResults', out_file_path=args.dump)
+        cfg.test_evaluator = [cfg.test_evaluator, dump]
+    return cfg
+
+
+def use_bfloat16(backbone: nn.Module) -> None:
+    """Run the backbone, nearly all of the work, under autocast; scores stay in float32."""
+    forward = backbone.forward
+    device_type = next(backbone.parameters()).device.type
+
+    def autocast_forward(clips: Tensor) -> Tensor:
+        with torch.autocast(device_type, dtype=torch.bfloat16):
+            return forward(clips).float()
+
+    backbone.forward = autocast_forward
+
+
+def main() -> None:
+    """Build the Runner, load every weight of the model and test."""
+    args = parse_args()
+    cfg = load_config(args)
+    prepare_runtime(cfg)
+    runner = Runner.from_cfg(cfg)
+    try:
+        runner.load_checkpoint(args.checkpoint, strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{args.checkpoint} is no checkpoint of the model of {args.config}; a pretraining '
+            f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
+        ) from error
+    if args.amp:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        use_bfloat16(model.backbone)
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,92 @@
+"""Draw what the tokens of an encoder tell about videos.
+
+One PNG for each video: the clip; the three main directions of its features as colours; the
+similarity of all patches to a marked one; the attention of the class token in one block. Takes
+checkpoints of pretraining, recognisers and detectors, ours and others'.
+
+examples:
+  visualize_attention.py work_dirs/mae_st_vitl_k400/epoch_200.pth video.mp4
+  visualize_attention.py CHECKPOINT video.mp4 --position 3 7 7 --block 11
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
+from mmmae_st.analysis.cost import clip_size
+from mmmae_st.analysis.features import (
+    class_attention,
+    normalised_clips,
+    patch_tokens,
+    principal_colours,
+    similarity,
+)
+from mmmae_st.analysis.models import load_encoder
+from mmmae_st.visualization import save_png
+from mmmae_st.visualization.sheet import TILE
+from mmmae_st.visualization.token_maps import token_maps_figure
+from mmmae_st.visualization.video_files import read_clip
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint with an encoder')
+    parser.add_argument('videos', nargs='+', metavar='VIDEO', help='video files')
+    parser.add_argument(
+        '--config', help='config of the checkpoint, where the checkpoint does not hold it'
+    )
+    parser.add_argument('--out-dir', default='token_maps', help='where the pictures go')
+    parser.add_argument(
+        '--position',
+        nargs=3,
+        type=int,
+        metavar=('T', 'H', 'W'),
+        help='patch to compare with, from 0; by default the central one',
+    )
+    parser.add_argument(
+        '--block', type=int, default=-1, help='block of the attention; -1 is the last'
+    )
+    parser.add_argument(
+        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+    )
+    parser.add_argument('--tile', type=int, default=TILE, help='height of a frame in pixels')
+    parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda'")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw every video."""
+    args = parse_args(argv)
+    with short_errors():
+        config = load_config(args.config) if args.config else None
+        encoder, preprocessor = load_encoder(args.checkpoint, config)
+        encoder, preprocessor = encoder.to(args.device), preprocessor.to(args.device)
+        num_frames, height, width = clip_size(encoder)
+        if height != width:
+            raise ValueError(f'the encoder takes clips of {height} x {width}, not squares')
+        position = tuple(args.position or (size // 2 for size in encoder.grid))
+        out = Path(args.out_dir)
+        out.mkdir(parents=True, exist_ok=True)
+        for video in args.videos:
+            clip = read_clip(video, num_frames, height, args.frame_interval)
+            inputs = normalised_clips([clip], preprocessor)
+            tokens = patch_tokens(encoder, inputs)
+            attention = None
+            if encoder.cls_token is not None:
+                attention = class_attention(encoder, inputs, args.block)[0].cpu().numpy()
+            picture = token_maps_figure(
+                clip,
+                similarity(tokens, position)[0].cpu().numpy(),
+                position,
+                principal_colours(tokens)[0].cpu().numpy(),
+                attention,
+                tile=args.tile,
+            )
+            path = out / f'{Path(video).stem}.png'
+            save_png(picture, path)
+            print(path, flush=True)
+
+
+if __name__ == '__main__':
+    main()

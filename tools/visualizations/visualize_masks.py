@@ -1,0 +1,70 @@
+"""Draw the kinds of masks on a clip, as in the paper's figure.
+
+Without a config the four kinds of the paper; with one the mask of its training pipeline, which
+may be a strategy of your own.
+
+examples:
+  visualize_masks.py video.mp4
+  visualize_masks.py video.mp4 --kinds random tube --ratios 0.75 0.9 --out masks.png
+  visualize_masks.py video.mp4 --config configs/ablation/mask_block_75.py
+"""
+
+import argparse
+
+import numpy as np
+
+from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
+from mmmae_st.analysis.pretraining_cost import find_masking
+from mmmae_st.models.patching import token_grid
+from mmmae_st.visualization import save_png
+from mmmae_st.visualization.masks import masks_figure
+from mmmae_st.visualization.restore import MASKS, draw_mask
+from mmmae_st.visualization.sheet import TILE
+from mmmae_st.visualization.video_files import read_clip
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('video', help='video file')
+    parser.add_argument('--kinds', nargs='+', choices=MASKS, default=list(MASKS), help='mask kinds')
+    parser.add_argument('--ratios', nargs='+', type=float, default=[0.75], help='mask ratios')
+    parser.add_argument('--config', help='draw the mask of this config instead')
+    parser.add_argument('--num-frames', type=int, default=16, help='frames of the clip')
+    parser.add_argument('--size', type=int, default=224, help='its height and width in pixels')
+    parser.add_argument(
+        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+    )
+    parser.add_argument('--patch-size', type=int, default=16, help='pixels of a patch')
+    parser.add_argument('--tubelet-size', type=int, default=2, help='frames of a patch')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the masks')
+    parser.add_argument('--tile', type=int, default=TILE, help='height of a frame in pixels')
+    parser.add_argument('--out', default='masks.png', help='picture to write')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw the masks."""
+    args = parse_args(argv)
+    with short_errors():
+        clip = read_clip(args.video, args.num_frames, args.size, args.frame_interval)
+        tubelet_size, patch_size = args.tubelet_size, args.patch_size
+        if args.config:
+            masking = find_masking(load_config(args.config))
+            tubelet_size, patch_size = masking.tubelet_size, masking.patch_size
+        grid = token_grid(clip.shape[:3], tubelet_size, patch_size)
+        if args.config:
+            ids = masking.draw(grid, np.random.default_rng(args.seed))
+            masks = {f'{type(masking).__name__} {masking.ratio:.3g}': ids}
+        else:
+            masks = {
+                f'{kind} {ratio:.0%}'.replace('%', ' %'): draw_mask(kind, grid, ratio, args.seed)[0]
+                for kind in args.kinds
+                for ratio in args.ratios
+            }
+        save_png(masks_figure(clip, masks, grid, tile=args.tile), args.out)
+        print(args.out)
+
+
+if __name__ == '__main__':
+    main()
