@@ -67,7 +67,8 @@ setup(
     # mmcv and mmcv-lite provide the same module and must not be installed together; no version of
     # a requirement can say that, so one of the extras 'lite' and 'detection' brings it.
     extras_require={
-        name: read_requirements(name) for name in ('lite', 'finetune', 'detection', 'tests')
+        name: read_requirements(name)
+        for name in ('lite', 'finetune', 'detection', 'export', 'tests')
     },
     cmdclass={'build_py': BuildPy},
     zip_safe=False,

@@ -7,4 +7,5 @@ export UV_CUSTOM_COMPILE_COMMAND=requirements/update.sh
 compile=(uv pip compile --universal --python-version 3.10 --no-annotate --upgrade --quiet
          --constraints requirements/pins.in requirements/runtime.in requirements/headless.in)
 "${compile[@]}" requirements/lite.in --output-file requirements/core.txt
-"${compile[@]}" requirements/detection.in requirements/tests.in --output-file requirements/tests.txt
+"${compile[@]}" requirements/detection.in requirements/export.in requirements/tests.in \
+    --output-file requirements/tests.txt

@@ -1,12 +1,13 @@
 """Tiny real clips, written once per test session with PyAV."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 
 
 def write_clip(
@@ -48,6 +49,15 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return Path(path)
+
+
+@pytest.fixture(autouse=True)
+def scopes() -> Iterator[None]:
+    """Leave the default scopes as they were: a config of mmaction2 changes them."""
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
 
 
 @pytest.fixture(scope='session')

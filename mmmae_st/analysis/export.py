@@ -5,6 +5,7 @@ Dimensions: B clips, C channels, T H W frames and pixels.
 
 import copy
 import importlib.util
+import warnings
 from pathlib import Path
 
 import torch
@@ -66,26 +67,9 @@ def export_encoder(model: ExportedEncoder, path: str | Path, clip: tuple[int, in
         missing = [n for n in ('onnx', 'onnxscript', 'onnxruntime') if not _is_there(n)]
         if missing:
             raise ValueError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(missing)}')
-    example = torch.randint(0, 256, (2, 3, *clip), dtype=torch.uint8)
-    program = torch.export.export(
-        model,
-        (example,),
-        dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=1024)},),
-        strict=True,  # follows the number of clips through len()
-    )
-    if path.suffix == '.pt2':
-        torch.export.save(program, path)
-    else:
-        torch.onnx.export(
-            program,
-            (),
-            path,
-            input_names=['clips'],
-            output_names=['features'],
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # PyTorch's, about itself
+        _write(model, path, clip)
     difference = max(_difference(model, path, batch, clip) for batch in (1, 3))
     if not difference <= TOLERANCE:
         path.unlink()
@@ -100,11 +84,37 @@ def run_exported(path: str | Path, clips: Tensor) -> Tensor:
     """Features that an exported file gives for clips (B, C, T, H, W) uint8."""
     if Path(path).suffix == '.pt2':
         with torch.no_grad():
-            return torch.export.load(path).module()(clips)
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # PyTorch's, about itself
+                program = torch.export.load(path)
+            return program.module()(clips)
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: clips.numpy()})[0])
+
+
+def _write(model: ExportedEncoder, path: Path, clip: tuple[int, int, int]) -> None:
+    example = torch.randint(0, 256, (2, 3, *clip), dtype=torch.uint8)
+    program = torch.export.export(
+        model,
+        (example,),
+        dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=1024)},),
+        strict=True,  # follows the number of clips through len()
+    )
+    if path.suffix == '.pt2':
+        torch.export.save(program, path)
+        return
+    torch.onnx.export(
+        program,
+        (),
+        path,
+        input_names=['clips'],
+        output_names=['features'],
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
 
 
 def _difference(

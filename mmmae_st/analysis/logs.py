@@ -132,9 +132,12 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     if window < 1:
         raise ValueError(f'the window of smoothing must be at least 1, got {window}')
     half = window // 2
-    return np.array(
-        [np.nanmean(values[max(i - half, 0) : i + half + 1]) for i in range(len(values))]
-    )
+    means = []
+    for i in range(len(values)):
+        near = values[max(i - half, 0) : i + half + 1]
+        near = near[np.isfinite(near)]
+        means.append(near.mean() if len(near) else np.nan)
+    return np.array(means)
 
 
 def format_summaries(summaries: dict[str, dict[str, float]]) -> str:

@@ -14,6 +14,13 @@ from .patching import select_patches
 POS_EMBEDS = ('separable', 'joint', 'sincos')
 
 
+def require_positive(**values: float) -> None:
+    """Raise a ValueError that names the first argument that is not greater than 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f'{name} must be greater than 0, got {value}')
+
+
 class PatchEmbed(nn.Module):
     """Linear embedding of spacetime patches, of the kept ones only when ids are given.
 

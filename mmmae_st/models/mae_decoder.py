@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmmae_st.registry import MODELS
 
-from .layers import Block, PositionEmbedding, init_transformer, run_blocks
+from .layers import Block, PositionEmbedding, init_transformer, require_positive, run_blocks
 from .patching import token_grid
 
 CLS_TOKENS = ('own', 'encoder', 'none')
@@ -70,8 +70,15 @@ class MAEDecoder(BaseModule):
             raise ValueError(f'cls_token must be one of {CLS_TOKENS}, got {cls_token!r}')
         if cls_token == 'encoder' and not encoder_cls_token:
             raise ValueError("cls_token='encoder' needs encoder_cls_token=True")
-        if depth < 1:
-            raise ValueError(f'depth must be at least 1, got {depth}')
+        require_positive(
+            encoder_dims=encoder_dims,
+            embed_dims=embed_dims,
+            depth=depth,
+            patch_size=patch_size,
+            tubelet_size=tubelet_size,
+            mlp_ratio=mlp_ratio,
+            norm_eps=norm_eps,
+        )
         height, img_width = (img_size, img_size) if isinstance(img_size, int) else img_size
         grid = token_grid((num_frames, height, img_width), tubelet_size, patch_size)
         self.embed_dims = embed_dims

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmmae_st.registry import MODELS
 
 from .hog import hog
-from .layers import init_transformer
+from .layers import init_transformer, require_positive
 from .patching import select_patches, target_frames
 
 TARGETS = ('normalized_pixels', 'pixels', 'hog')
@@ -51,6 +51,12 @@ class MAEHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        require_positive(
+            embed_dims=embed_dims,
+            patch_size=patch_size,
+            tubelet_size=tubelet_size,
+            in_channels=in_channels,
+        )
         if target not in TARGETS:
             raise ValueError(f'target must be one of {TARGETS}, got {target!r}')
         if frames not in FRAME_RULES:

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from mmmae_st.registry import MODELS
 
 from .checkpoint import init_pretrained
-from .layers import Block, PatchEmbed, PositionEmbedding, init_transformer, run_blocks
+from .layers import (
+    Block,
+    PatchEmbed,
+    PositionEmbedding,
+    init_transformer,
+    require_positive,
+    run_blocks,
+)
 from .patching import token_grid
 
 # width, depth, heads
@@ -78,11 +85,13 @@ class SpacetimeViT(BaseModule):
             raise ValueError(f'out_type must be one of {OUT_TYPES}, got {out_type!r}')
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
-        for name, value in dict(
-            patch_size=patch_size, tubelet_size=tubelet_size, in_channels=in_channels
-        ).items():
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}')
+        require_positive(
+            patch_size=patch_size,
+            tubelet_size=tubelet_size,
+            in_channels=in_channels,
+            mlp_ratio=mlp_ratio,
+            norm_eps=norm_eps,
+        )
         height, img_width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.embed_dims = width
         self.patch_size = patch_size

@@ -29,15 +29,6 @@ def load(file: Path) -> Config:
     return Config.fromfile(ROOT / file)
 
 
-@pytest.fixture(autouse=True)
-def scopes():
-    """Leave the scopes as they were."""
-    before = dict(DefaultScope._instance_dict)
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
-
-
 @pytest.fixture(scope='module')
 def one_clip(tmp_path_factory, make_clip) -> Path:
     root = tmp_path_factory.mktemp('one_clip')

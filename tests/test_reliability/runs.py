@@ -136,7 +136,7 @@ def _run(
     record_samples()
     if saboteur is not None:
         saboteur()
-    runpy.run_path(os.environ.get('XTRAIN', str(ROOT / 'tools/train.py')), run_name='__main__')
+    runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
 
 
 def format_config_once() -> None:
