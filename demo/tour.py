@@ -114,10 +114,10 @@ def neighbours_figure(clips: np.ndarray, names: list[str], found: np.ndarray) ->
     right = rows[half:] + [[blank] * len(rows[0])] * (2 * half - len(rows))
     columns = ('clip', *(str(i + 1) for i in range(found.shape[1])))
     return sheet(
-        [left + [blank[:, :24]] + other for left, other in zip(rows[:half], right, strict=True)],
+        [[*left, blank[:, :24], *other] for left, other in zip(rows[:half], right, strict=True)],
         row_labels=names[:half],
         column_labels=(*columns, '', *columns),
-        note='Left of each block a clip, then its nearest neighbours by the features of the encoder.',
+        note='Left of each block a clip, then its nearest neighbours by the encoder.',
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,12 @@ def dist_train(processes, *args, **kwargs):
     return run(command, *args, **kwargs)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
+
+
 def scalars(work_dir):
     """Logged steps of all runs in a work directory, oldest first."""
     logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
@@ -84,13 +91,15 @@ def test_one_process_writes_checkpoint_logs_and_pictures(data_root, tmp_path):
 
 def test_two_processes_then_resume_equals_one_long_run(data_root, tmp_path):
     long, cut = tmp_path / 'long', tmp_path / 'cut'
-    result = dist_train(2, data_root=data_root, work_dir=long, PORT='29611')
+    result = dist_train(2, data_root=data_root, work_dir=long, PORT=free_port())
     assert result.returncode == 0, result.stderr
     assert 'x 2 processes' in result.stderr + result.stdout
     # Stopped after the first of the two epochs, the schedule being that of two.
-    first = dist_train(2, 'train_cfg.max_epochs=1', data_root=data_root, work_dir=cut, PORT='29612')
+    first = dist_train(
+        2, 'train_cfg.max_epochs=1', data_root=data_root, work_dir=cut, PORT=free_port()
+    )
     assert first.returncode == 0, first.stderr
-    second = dist_train(2, '--resume', data_root=data_root, work_dir=cut, PORT='29613')
+    second = dist_train(2, '--resume', data_root=data_root, work_dir=cut, PORT=free_port())
     assert second.returncode == 0, second.stderr
     assert 'resumed epoch: 1' in second.stderr + second.stdout
     a = torch.load(long / 'epoch_2.pth', weights_only=True)['state_dict']
@@ -107,7 +116,7 @@ def test_two_nodes_of_one_process_meet_on_the_loopback_address(data_root, tmp_pa
         'OMP_NUM_THREADS': '1',
         'NNODES': '2',
         'MASTER_ADDR': '127.0.0.1',
-        'PORT': '29614',
+        'PORT': free_port(),
     }
     options = [f'{s}_dataloader.dataset.data_root={data_root}' for s in ('train', 'val')]
     nodes = [

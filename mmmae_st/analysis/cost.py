@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -84,6 +85,8 @@ class Cost:
 class RecognitionForward(nn.Module):
     """Backbone and classification head of a recogniser."""
 
+    model: Any
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
@@ -95,6 +98,8 @@ class RecognitionForward(nn.Module):
 
 class BackboneForward(nn.Module):
     """The backbone of a model."""
+
+    model: Any
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -123,7 +128,7 @@ def clip_size(backbone: SpacetimeViT) -> ClipSize:
 
 
 def recognition_cost(
-    model: nn.Module, clip: ClipSize | None = None, views: int = 1, bfloat16: bool = False
+    model: Any, clip: ClipSize | None = None, views: int = 1, bfloat16: bool = False
 ) -> Cost:
     """Cost of a recogniser.
 
@@ -143,7 +148,7 @@ def recognition_cost(
     return measure(RecognitionForward(model), inputs, 'recognition', bfloat16, views=views)
 
 
-def detection_cost(model: nn.Module, clip: ClipSize | None = None, bfloat16: bool = False) -> Cost:
+def detection_cost(model: Any, clip: ClipSize | None = None, bfloat16: bool = False) -> Cost:
     """Cost of a detector's backbone; the rest depends on the boxes and is small.
 
     Args:
@@ -181,13 +186,15 @@ def measure(
         executed: See :class:`Cost`.
         published: See :class:`Cost`.
     """
-    backbone = step.model.backbone
-    size = tuple(inputs[0].shape[2:])
+    model: Any = step.model
+    backbone: SpacetimeViT = model.backbone
+    frames, height, width = inputs[0].shape[2:]
+    size = frames, height, width
     grid = token_grid(size, backbone.tubelet_size, backbone.patch_size)
     multiply_adds = count_multiply_adds(step, tuple(inputs))
     activations = saved_activations(step, tuple(inputs), bfloat16)
     modules = []
-    for name, module in step.model.named_modules():
+    for name, module in model.named_modules():
         key = f'model.{name}' if name else ''
         modules.append(
             ModuleCost(

@@ -27,6 +27,9 @@ class ExportedEncoder(nn.Module):
         output: ``out_type`` of the encoder: ``'pooled'`` (B, D), ``'tokens'`` or ``'featmap'``.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, encoder: SpacetimeViT, preprocessor: ClipDataPreprocessor, output: str
     ) -> None:

@@ -4,6 +4,7 @@ Dimensions: B clips, T H W frames and pixels, t h w the token grid, L = t*h*w to
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ def class_attention(encoder: SpacetimeViT, video: Tensor, block: int = -1) -> Te
         raise ValueError('the encoder has no class token whose attention could be drawn')
     if not -depth <= block < depth:
         raise ValueError(f'block must be in [{-depth}, {depth - 1}], got {block}')
-    attention = encoder.blocks[block].attn
+    attention: Any = encoder.blocks[block].attn
     seen: list[Tensor] = []
     handle = attention.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
     try:
@@ -87,7 +88,7 @@ def similarity(tokens_BthwD: Tensor, position: tuple[int, int, int]) -> Tensor:
 
 
 def principal_colours(tokens_BthwD: Tensor) -> Tensor:
-    """The three main directions of the features of each clip as colours: (B, t, h, w, 3) in [0, 1]."""
+    """Three main directions of the features of each clip as colours, (B, t, h, w, 3) in [0, 1]."""
     pictures = []
     for tokens in tokens_BthwD.flatten(1, 3):
         centred = tokens - tokens.mean(dim=0)
@@ -123,4 +124,5 @@ def nearest_neighbours(features_BD: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _grid(encoder: SpacetimeViT, video: Tensor) -> tuple[int, int, int]:
-    return token_grid(tuple(video.shape[2:]), encoder.tubelet_size, encoder.patch_size)
+    frames, height, width = video.shape[2:]
+    return token_grid((frames, height, width), encoder.tubelet_size, encoder.patch_size)

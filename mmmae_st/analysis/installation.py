@@ -3,8 +3,8 @@
     python -m mmmae_st.analysis.installation core
 
 A check does the real thing on something tiny and returns a line about it. It raises
-:class:`NotInstalled` for what is not there, with the way to mend it; any other error means that the
-part is there and does not work.
+:class:`NotInstalledError` for what is not there, with the way to mend it; any other error means
+that the part is there and does not work.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ TINY = dict(img_size=32, num_frames=4, patch_size=16)
 TINY_ARCH = dict(embed_dims=32, depth=1, num_heads=2)
 
 
-class NotInstalled(Exception):
+class NotInstalledError(Exception):
     """A part is not there; the text says what is missing and, after a line end, the remedy."""
 
 
@@ -101,7 +101,7 @@ def check_detection() -> str:
     try:
         import mmmae_st.mmdet_compat  # noqa: F401
     except RuntimeError as error:  # mmcv-lite; the text holds the commands
-        raise NotInstalled(str(error)) from error
+        raise NotInstalledError(str(error)) from error
     from mmcv.ops import roi_align
     from mmengine.registry import MODELS, init_default_scope
 
@@ -135,11 +135,11 @@ def check_gpu() -> str:
     if not torch.cuda.is_available():
         built = torch.version.cuda
         if built is None:
-            raise NotInstalled(
+            raise NotInstalledError(
                 f'torch {torch.__version__} is built for the CPU\n'
                 'install a CUDA build, see https://pytorch.org/get-started/locally'
             )
-        raise NotInstalled(
+        raise NotInstalledError(
             f'PyTorch, built for CUDA {built}, finds no GPU\n'
             f'if there is one, nvidia-smi must list it with a driver for CUDA {built} or later; '
             'without one everything runs on the CPU, slowly'
@@ -207,7 +207,7 @@ def _tiny_backbone(out_type: str) -> dict:
 
 def _need(module: str, package: str, remedy: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise NotInstalled(f'{package} is not installed\n{remedy}')
+        raise NotInstalledError(f'{package} is not installed\n{remedy}')
 
 
 def _version(package: str) -> str:
@@ -220,6 +220,6 @@ def _version(package: str) -> str:
 if __name__ == '__main__':
     try:
         print(CHECKS[sys.argv[1]]())
-    except NotInstalled as missing:
+    except NotInstalledError as missing:
         print(missing)
         sys.exit(NOT_INSTALLED)

@@ -150,7 +150,10 @@ def format_summaries(summaries: dict[str, dict[str, float]]) -> str:
         rows.append([key.replace('_', ' '), *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
     return '\n'.join(
-        '  '.join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
+        '  '.join(
+            text.rjust(width) if column else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
 

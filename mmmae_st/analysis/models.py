@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from torch import nn
 
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.checkpoint import load_pretrained, read_checkpoint, to_ours
@@ -65,7 +64,7 @@ def load_encoder(
     backbone = dict(_without_init(model_cfg['backbone']), type='SpacetimeViT', out_type='tokens')
     encoder = MODELS.build(backbone)
     load_pretrained(encoder, checkpoint)
-    preprocessor: nn.Module = MODELS.build(_preprocessor_config(model_cfg))
+    preprocessor = MODELS.build(_preprocessor_config(model_cfg))
     return encoder.eval(), preprocessor.eval()
 
 

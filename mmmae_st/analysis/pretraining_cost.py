@@ -9,6 +9,7 @@ Dimensions: B clips, L tokens, K kept tokens, M removed tokens, V values of a pa
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from .operations import count_multiply_adds
 
 class PretrainingForward(nn.Module):
     """Encoder, decoder and prediction layer for given masks; target and loss are left out."""
+
+    model: Any
 
     def __init__(self, model: nn.Module, grid: tuple[int, int, int], num_outputs: int) -> None:
         super().__init__()
@@ -96,7 +99,7 @@ def _step(
     variant = copy.deepcopy(cfg)
     variant.model.backbone.with_mask_token = dense
     variant.model.decoder.with_mask_token = not dense
-    model = build_on_meta(variant)
+    model: Any = build_on_meta(variant)
     clip = clip or clip_size(model.backbone)
     grid = token_grid(clip, model.backbone.tubelet_size, model.backbone.patch_size)
     tokens = grid[0] * grid[1] * grid[2]

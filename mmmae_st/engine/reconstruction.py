@@ -47,4 +47,4 @@ class ReconstructionHook(Hook):
         picture = reconstruction_figure(
             result.input.cpu(), result.masked.cpu(), result.prediction.cpu()
         )
-        runner.visualizer.add_image('train/reconstruction', picture, step=runner.iter + 1)
+        runner.visualizer.add_image('reconstruction', picture, step=runner.iter + 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -22,7 +23,7 @@ TRAIN_PANELS = {
     'memory': 'GPU memory (MiB)',
 }
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f'{value:.3g}')
-STYLE = {
+STYLE: Any = {
     'axes.spines.top': False,
     'axes.spines.right': False,
     'axes.grid': True,

@@ -30,7 +30,7 @@ def hide_patches(
     sizes = clip_THWC.shape[:3]
     if any(size % count for size, count in zip(sizes, grid, strict=True)):
         raise ValueError(f'a clip of {sizes} does not divide into a grid of {grid}')
-    visible = np.zeros(t * h * w, bool)
+    visible: np.ndarray = np.zeros(t * h * w, bool)
     visible[np.asarray(ids_keep)] = True
     visible = visible.reshape(grid)
     for axis in range(3):

@@ -158,7 +158,7 @@ def _note(target: str, statistics: str) -> str:
 
 
 def _from_neighbours(values_L1: Tensor, visible: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """For every patch the mean over the nearest visible ones, weighted by inverse squared distance."""
+    """For every patch the mean of the nearest visible ones, weighted by 1 / distance squared."""
     places = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grid))
     places = places.to(values_L1.device)
     distance = torch.cdist(places, places[visible])

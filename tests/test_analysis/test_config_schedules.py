@@ -17,9 +17,7 @@ def test_pretraining_rate_is_the_published_formula():
     assert schedule.views == 4
     for epoch in (15, 30, 100, 199):
         expected = (
-            4e-4 * epoch / 30
-            if epoch < 30
-            else 2e-4 * (1 + math.cos(math.pi * (epoch - 30) / 170))
+            4e-4 * epoch / 30 if epoch < 30 else 2e-4 * (1 + math.cos(math.pi * (epoch - 30) / 170))
         )
         assert schedule.learning_rates[epoch * 10] == pytest.approx(expected, abs=3e-6)
     assert schedule.layer_scales == []
@@ -43,8 +41,7 @@ def test_layer_decay_of_fine_tuning(size, layers, first, second):
 
 def test_figure_has_a_line_for_each_config():
     schedules = [
-        config_schedule(read(f'finetune/vit{size}_k400'), size, steps_per_epoch=1)
-        for size in 'bl'
+        config_schedule(read(f'finetune/vit{size}_k400'), size, steps_per_epoch=1) for size in 'bl'
     ]
     figure = schedules_figure(schedules)
     assert [len(axis.lines) for axis in figure.axes] == [2, 2]

@@ -62,7 +62,7 @@ def broken_set(tmp_path_factory, make_clip) -> tuple[Path, list[str]]:
 
 def write_config(folder: Path, data: Path, more: str = '') -> Path:
     config = runs.write_config(folder, data, EXTRA + more)
-    config.write_text(config.read_text().replace("val_dataloader = dict(dataset=", '_ = dict(d='))
+    config.write_text(config.read_text().replace('val_dataloader = dict(dataset=', '_ = dict(d='))
     return config
 
 

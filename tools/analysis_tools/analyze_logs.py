@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         runs = [read_run(path) for path in args.runs]
         if args.names and len(args.names) != len(runs):
             raise ValueError(f'{len(args.names)} --names were given for {len(runs)} runs')
-        for run, name in zip(runs, args.names or []):
+        for run, name in zip(runs, args.names or [run.name for run in runs], strict=True):
             run.name = name
         save_figure(curves_figure(runs, args.x, args.window), args.out)
         summaries = {run.name: summarise(run) for run in runs}

@@ -1,0 +1,76 @@
+"""Memory, descriptors and processes of a long run."""
+
+import os
+import time
+
+import psutil
+import pytest
+import runs
+
+STEPS = 2000
+EXTRA = """
+train_dataloader.update(num_workers=2, persistent_workers=True)
+default_hooks['checkpoint'].update(interval=200)
+default_hooks['logger'] = dict(interval=100)
+train_cfg = dict(max_epochs={epochs}, val_interval={val_interval})
+"""
+
+
+def watch(pid: int) -> dict[int, dict]:
+    """Memory in MiB, descriptors and state of a process and its children."""
+    family = {}
+    main = psutil.Process(pid)
+    for process in [main, *main.children(recursive=True)]:
+        try:
+            family[process.pid] = dict(
+                memory=process.memory_info().rss / 2**20,
+                descriptors=process.num_fds(),
+                zombie=process.status() == psutil.STATUS_ZOMBIE,
+            )
+        except psutil.Error:  # it has just ended
+            continue
+    return family
+
+
+@pytest.mark.long
+def test_two_thousand_steps(tmp_path, videos):
+    for i in range(56):  # 64 videos
+        os.link(videos / 'train' / f'{i % 8}.mp4', videos / 'train' / f'copy_{i}.mp4')
+    per_epoch = 64 // 2
+    epochs = -(-STEPS // per_epoch)
+    config = runs.write_config(
+        tmp_path, videos, EXTRA.format(epochs=epochs, val_interval=epochs // 4)
+    )
+    run = runs.start(config, tmp_path / 'run')
+    [process] = run.processes
+    history: list[dict[int, dict]] = []
+    done = 0
+    while process.is_alive():
+        time.sleep(0.5)
+        lines = (tmp_path / 'run' / 'samples_0.jsonl').exists() and len(
+            (tmp_path / 'run' / 'samples_0.jsonl').read_text().splitlines()
+        )
+        if lines and lines > done and process.is_alive():
+            done = lines
+            history.append(watch(process.pid))
+    assert run.wait() == [0], run.output()
+    assert sum('iter' in line for line in runs.samples(tmp_path / 'run')) >= STEPS
+
+    warm = history[len(history) // 5 :]
+    steady = [pid for pid in warm[0] if all(pid in family for family in warm[:-2])]
+    assert len(steady) == 3, 'the main process and two workers'
+    for pid in steady:
+        rows = [family[pid] for family in warm[:-2]]
+        quarter = len(rows) // 4
+        first = sum(row['memory'] for row in rows[:quarter]) / quarter
+        last = sum(row['memory'] for row in rows[-quarter:]) / quarter
+        growth = last / first - 1
+        print(f'process {pid}: {first:.1f} MiB, {growth:+.2%}, '
+              f'descriptors {rows[0]["descriptors"]} to {rows[-1]["descriptors"]}')  # fmt: skip
+        assert growth < 0.03
+        # validation and checkpoints open files for a moment
+        assert min(row['descriptors'] for row in rows[-quarter:]) <= min(
+            row['descriptors'] for row in rows[:quarter]
+        )
+    assert not any(row['zombie'] for family in history for row in family.values())
+    assert not any(psutil.pid_exists(pid) for pid in steady)

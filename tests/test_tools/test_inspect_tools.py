@@ -1,0 +1,171 @@
+"""Tools that tell about configs, logs, checkpoints and the machine."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_checkpoint import write_tiny_checkpoint
+
+TOOLS = (
+    'analysis_tools/analyze_logs.py',
+    'analysis_tools/get_flops.py',
+    'analysis_tools/plot_schedules.py',
+    'misc/export_encoder.py',
+    'misc/print_config.py',
+    'misc/publish_model.py',
+    'misc/verify_install.py',
+    'visualizations/browse_dataset.py',
+    'visualizations/visualize_attention.py',
+    'visualizations/visualize_masks.py',
+    'visualizations/visualize_reconstruction.py',
+)
+
+
+@pytest.mark.parametrize('path', TOOLS)
+def test_help_and_its_examples(tool, path, capsys):
+    module = tool(path)
+    with pytest.raises(SystemExit) as stop:
+        module.parse_args(['--help'])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert module.__doc__.strip() in text
+    examples = re.findall(rf'^  {Path(path).name}(.*)$', text, re.MULTILINE)
+    assert examples
+    for line in examples:
+        module.parse_args(shlex.split(line))
+
+
+def test_config_and_parts_of_it(tool, capsys):
+    main = tool('misc/print_config.py').main
+    main(['configs/finetune/vitl_k400.py', '--cfg-options', 'train_dataloader.batch_size=3'])
+    text = capsys.readouterr().out
+    assert 'batch_size=3' in text and 'LayerDecayOptimWrapperConstructor' in text
+    main(
+        ['configs/smoke.py', '--json', '--key', 'model.head', 'train_dataloader.dataset.pipeline.0']
+    )
+    parts = json.loads(capsys.readouterr().out)
+    assert parts['model_head']['type'] == 'MAEHead'
+    assert parts['train_dataloader_dataset_pipeline_0']['type'] == 'LoadClips'
+    with pytest.raises(SystemExit, match=r"there is no 'hed', only \['backbone'"):
+        main(['configs/smoke.py', '--key', 'model.hed'])
+
+
+def test_schedules_without_mmaction2(tool, tmp_path, capsys):
+    out = tmp_path / 'schedules.png'
+    main = tool('analysis_tools/plot_schedules.py').main
+    main(['configs/finetune/vitl_k400.py', 'configs/quickstart.py', '--out', str(out)])
+    assert out.stat().st_size > 10_000
+    text = capsys.readouterr().out
+    assert re.search(r'vitl_k400: .* 0\.0003 at epoch .*; layer 0 at 0\.00075254 of it', text)
+    with pytest.raises(SystemExit, match='does not exist'):
+        main(['none.py'])
+
+
+def test_logs(tool, tmp_path, capsys):
+    log = tmp_path / 'run' / 'time' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    rows = [dict(step=i, iter=i, epoch=1, loss=1 / i, time=1.0, data_time=0.1) for i in range(1, 9)]
+    log.write_text('\n'.join(map(json.dumps, rows)))
+    out = str(tmp_path / 'curves.png')
+    main = tool('analysis_tools/analyze_logs.py').main
+    main([str(tmp_path / 'run'), '--out', out])
+    assert 'data share' in capsys.readouterr().out
+    main([str(tmp_path / 'run'), str(log), '--names', 'a', 'b', '--json', '--out', out])
+    assert json.loads(capsys.readouterr().out)['b']['steps'] == 8
+    with pytest.raises(SystemExit, match='1 --names were given for 2 runs'):
+        main([str(log), str(log), '--names', 'a', '--out', out])
+    with pytest.raises(SystemExit, match='does not exist'):
+        main(['nowhere'])
+
+
+def test_publish_and_export(tool, tmp_path, capsys):
+    write_tiny_checkpoint(tmp_path / 'a.pth')
+    tool('misc/publish_model.py').main([str(tmp_path / 'a.pth'), str(tmp_path / 'out')])
+    found = re.findall(r'(\S+)  .*\nsha256 (\w{64})', capsys.readouterr().out)
+    assert [Path(path).suffix for path, _ in found] == ['.pth', '.safetensors']
+    export = tool('misc/export_encoder.py').main
+    export([found[1][0], str(tmp_path / 'e.pt2'), '--shape', '8', '32', '48'])
+    assert re.search(r'e\.pt2: outputs agree to', capsys.readouterr().out)
+    with pytest.raises(SystemExit, match=r'must end in one of'):
+        export([found[1][0], str(tmp_path / 'e.bin')])
+    with pytest.raises(SystemExit, match='does not exist'):
+        tool('misc/publish_model.py').main(['none.pth', 'out'])
+
+
+class Evil:
+    def __reduce__(self):
+        return open, ('pwned', 'w')
+
+
+@pytest.mark.parametrize(
+    ('path', 'args'),
+    [
+        ('misc/publish_model.py', ['{file}', 'out']),
+        ('misc/export_encoder.py', ['{file}', 'out.pt2']),
+        ('visualizations/visualize_reconstruction.py', ['{file}', 'a.mp4']),
+        ('visualizations/visualize_attention.py', ['{file}', 'a.mp4']),
+    ],
+)
+def test_no_tool_runs_what_a_checkpoint_holds(tool, tmp_path, monkeypatch, path, args):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=Evil()), tmp_path / 'evil.pth')
+    with pytest.raises(SystemExit, match='was refused'):
+        tool(path).main([arg.format(file=tmp_path / 'evil.pth') for arg in args])
+    assert not (tmp_path / 'pwned').exists()
+
+
+def test_installation_is_tried_out(tool, capsys, monkeypatch):
+    module = tool('misc/verify_install.py')
+    assert module.main(['--only', 'core', 'decoders']) == 0
+    text = capsys.readouterr().out
+    assert re.search(r'^ok +core +mmmae_st \d', text, re.MULTILINE)
+    assert re.search(r'^ok +decoders +av \d', text, re.MULTILINE)
+    assert text.endswith('all that is needed works\n')
+
+
+@pytest.mark.parametrize(
+    ('program', 'status', 'shown'),
+    [
+        ('print("fine")', 0, 'ok      recognition  fine'),
+        ('print("not there\\npip install it"); sys.exit(3)', 0, 'pip install it'),
+        ('raise RuntimeError("two\\nlines")', 1, 'BROKEN  recognition  RuntimeError: two'),
+        ('os.kill(os.getpid(), 11)', 1, 'ended by signal 11'),
+        ('raise ImportError("No module named \'mmmae_st\'")', 1, 'pip install -e .'),
+    ],
+)
+def test_what_a_part_can_come_to(tool, capsys, monkeypatch, tmp_path, program, status, shown):
+    script = tmp_path / 'python'
+    body = f'import os, sys\n{program}\n'
+    (tmp_path / 'program.py').write_text(body)
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/program.py\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, 'executable', str(script))
+    module = tool('misc/verify_install.py')
+    assert module.main(['--only', 'recognition']) == status
+    assert shown in capsys.readouterr().out
+    if status == 0 and 'exit(3)' in program:
+        assert module.main(['--only', 'recognition', '--require', 'recognition']) == 1
+
+
+def test_parts_that_are_not_installed_are_told(monkeypatch):
+    from mmmae_st.analysis import installation
+
+    monkeypatch.setattr(installation.importlib.util, 'find_spec', lambda name: None)
+    for check in (installation.check_recognition, installation.check_detection):
+        with pytest.raises(installation.NotInstalledError, match='pip install'):
+            check()
+    if not torch.cuda.is_available():
+        with pytest.raises(installation.NotInstalledError, match='GPU|built for the CPU'):
+            installation.check_gpu()
+    assert set(installation.CHECKS) == {
+        'core',
+        'decoders',
+        'recognition',
+        'detection',
+        'gpu',
+        'distributed',
+    }

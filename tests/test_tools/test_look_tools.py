@@ -1,0 +1,116 @@
+"""Tools that draw: each on a tiny model and clip, and what they say of wrong input."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_checkpoint import tiny_config, write_tiny_checkpoint
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'epoch_1.pth'
+    write_tiny_checkpoint(path)
+    return str(path)
+
+
+def test_reconstruction_in_every_format(tool, checkpoint, clips, tmp_path, capsys):
+    video = str(clips['plain'])
+    options = '--formats png gif mp4 --masks random tube --ratios 0.5 0.75 --frame-interval 2'
+    main = tool('visualizations/visualize_reconstruction.py').main
+    main([checkpoint, video, '--out-dir', str(tmp_path), *options.split()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'plain.gif',
+        'plain.json',
+        'plain.mp4',
+        'plain.png',
+    ]
+    report = json.loads((tmp_path / 'plain.json').read_text())
+    assert [entry['mask'] for entry in report] == [
+        'random 50 %',
+        'random 75 %',
+        'tube 50 %',
+        'tube 75 %',
+    ]
+    for entry, visible in zip(report, (32, 16, 32, 16), strict=True):
+        errors = [x for time in entry['patch_errors'] for row in time for x in row]
+        removed = [x for x in errors if x is not None]
+        assert len(errors) - len(removed) == visible
+        assert np.mean(removed) == pytest.approx(entry['loss'], rel=1e-3)
+    assert 'plain: tube 75 %: loss' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'checkpoint': 'none.pth'}, r'checkpoint none\.pth does not exist'),
+        ({'video': 'none.mp4'}, r'cannot read none\.mp4'),
+        ({'--ratios': '1.5'}, 'ratio must be in'),
+        ({'--config': 'none.py'}, r'config none\.py does not exist'),
+    ],
+)
+def test_reconstruction_names_what_is_wrong(tool, checkpoint, clips, tmp_path, change, message):
+    given = {'checkpoint': checkpoint, 'video': str(clips['plain']), '--out-dir': str(tmp_path)}
+    given |= change
+    args = [given.pop('checkpoint'), given.pop('video')]
+    args += [word for pair in given.items() for word in pair]
+    with pytest.raises(SystemExit, match=message):
+        tool('visualizations/visualize_reconstruction.py').main(args)
+
+
+def test_masks_of_the_paper_and_of_a_config(tool, clips, tmp_path, capsys):
+    main = tool('visualizations/visualize_masks.py').main
+    size = ['--num-frames', '8', '--size', '32', '--patch-size', '8', '--frame-interval', '2']
+    main([str(clips['plain']), *size, '--out', str(tmp_path / 'kinds.png')])
+    config = tmp_path / 'tiny.py'
+    tiny_config().dump(config)
+    main([str(clips['plain']), *size, '--config', str(config), '--out', str(tmp_path / 'own.png')])
+    kinds, own = (Image.open(tmp_path / name) for name in ('kinds.png', 'own.png'))
+    assert kinds.height > 2 * own.height
+    with pytest.raises(SystemExit, match=r'cannot read .*none\.mp4'):
+        main(['none.mp4'])
+
+
+def test_samples_of_a_dataset(tool, clips, tmp_path, capsys):
+    folder = clips['plain'].parent
+    config = tmp_path / 'tiny.py'
+    cfg = tiny_config()
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(data_root=str(folder), ann_file='', extensions=('plain.mp4', 'fps15.mp4'))
+    cfg.dump(config)
+    main = tool('visualizations/browse_dataset.py').main
+    for epoch in ('0', '0', '1'):
+        out = tmp_path / f'{len(list(tmp_path.iterdir()))}'
+        main([str(config), '--out-dir', str(out), '--num', '5', '--epoch', epoch])
+    pictures = [sorted(folder.glob('*.png')) for folder in sorted(tmp_path.iterdir())[:3]]
+    assert [[path.name for path in found] for found in pictures] == [
+        ['train_00000.png', 'train_00001.png']
+    ] * 3
+    same, again, other = (np.asarray(Image.open(found[0])) for found in pictures)
+    assert np.array_equal(same, again)
+    assert same.shape != other.shape or not np.array_equal(same, other)
+
+
+def test_browsing_names_what_is_wrong(tool, clips, tmp_path):
+    config = tmp_path / 'tiny.py'
+    cfg = tiny_config()
+    cfg.dump(config)
+    main = tool('visualizations/browse_dataset.py').main
+    with pytest.raises(SystemExit, match='/secret/folder'):
+        main([str(config)])
+    with pytest.raises(SystemExit, match='no val_dataloader'):
+        main([str(config), '--split', 'val'])
+    with pytest.raises(SystemExit, match='--num must be at least 1'):
+        main([str(config), '--num', '0'])
+
+
+def test_token_maps(tool, checkpoint, clips, tmp_path, capsys):
+    main = tool('visualizations/visualize_attention.py').main
+    out = ['--out-dir', str(tmp_path), '--frame-interval', '2']
+    main([checkpoint, str(clips['plain']), *out, '--position', '1', '2', '3', '--block', '0'])
+    assert Image.open(tmp_path / 'plain.png').height > 4 * 100
+    with pytest.raises(SystemExit, match='outside the token grid'):
+        main([checkpoint, str(clips['plain']), *out, '--position', '9', '0', '0'])
+    with pytest.raises(SystemExit, match='block must be in'):
+        main([checkpoint, str(clips['plain']), *out, '--block', '7'])
