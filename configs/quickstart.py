@@ -10,6 +10,7 @@ model = dict(
         arch=dict(embed_dims=192, depth=6, num_heads=3),
         img_size=64,
         patch_size=8,
+        pos_embed='sincos',
     ),
     decoder=dict(
         type='MAEDecoder',
@@ -19,8 +20,9 @@ model = dict(
         num_heads=4,
         img_size=64,
         patch_size=8,
+        pos_embed='sincos',
     ),
-    head=dict(type='MAEHead', embed_dims=128, patch_size=8),
+    head=dict(type='MAEHead', embed_dims=128, patch_size=8, target='pixels'),
 )
 
 data_root = 'data/quickstart'
@@ -39,7 +41,7 @@ val_pipeline = [
     dict(type='PackClips'),
 ]
 train_dataloader = dict(
-    batch_size=8,  # videos; 32 clips
+    batch_size=4,  # videos; 16 clips
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
@@ -71,11 +73,11 @@ val_cfg = dict(type='ValLoop')
 # Few steps on few videos want a larger learning rate and less damping than a long run.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
 )
-auto_scale_lr = dict(base_batch_size=8)
+auto_scale_lr = dict(base_batch_size=4)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, begin=0, end=1, convert_to_iter_based=True),
