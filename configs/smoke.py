@@ -3,10 +3,21 @@ _base_ = 'quickstart.py'
 
 model = dict(
     backbone=dict(
-        arch=dict(_delete_=True, embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8
+        arch=dict(_delete_=True, embed_dims=32, depth=2, num_heads=2),
+        img_size=32,
+        num_frames=8,
+        pos_embed='separable',
     ),
-    decoder=dict(encoder_dims=32, embed_dims=32, depth=1, num_heads=2, img_size=32, num_frames=8),
-    head=dict(embed_dims=32),
+    decoder=dict(
+        encoder_dims=32,
+        embed_dims=32,
+        depth=1,
+        num_heads=2,
+        img_size=32,
+        num_frames=8,
+        pos_embed='separable',
+    ),
+    head=dict(embed_dims=32, target='normalized_pixels'),
 )
 train_pipeline = [
     dict(type='LoadClips', clip_len=8, frame_interval=2, num_clips=2),

@@ -42,7 +42,7 @@ from mmmae_st.visualization.video_files import read_clips
 
 NUM_VIDEOS, CLIPS_OF_A_VIDEO = 6, 2
 FRAMES, SIZE, PATCH = 8, 64, 8
-RATIO, BATCH_SIZE, LEARNING_RATE, WARM_UP = 0.75, 8, 4e-3, 20
+RATIO, BATCH_SIZE, LEARNING_RATE, WARM_UP = 0.75, 8, 2e-3, 20
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -58,9 +58,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def tiny_model() -> SpatiotemporalMAE:
     """An encoder and a decoder that train in seconds, on pixels."""
-    size = dict(img_size=SIZE, num_frames=FRAMES, patch_size=PATCH, pos_embed='sincos')
-    arch = dict(embed_dims=64, depth=2, num_heads=2)
-    decoder = dict(encoder_dims=64, embed_dims=64, depth=2, num_heads=2)
+    size = dict(img_size=SIZE, num_frames=FRAMES, patch_size=PATCH)
+    arch = dict(embed_dims=96, depth=4, num_heads=3)
+    decoder = dict(encoder_dims=96, embed_dims=64, depth=2, num_heads=2)
     return SpatiotemporalMAE(
         backbone=dict(type='mmmae_st.SpacetimeViT', arch=arch, **size),
         decoder=dict(type='mmmae_st.MAEDecoder', **decoder, **size),

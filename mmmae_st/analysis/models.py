@@ -1,5 +1,6 @@
 """Models out of checkpoint files that describe themselves."""
 
+import argparse
 import ast
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def checkpoint_config(checkpoint: str | Path) -> Config | None:
     """
     if Path(checkpoint).suffix == '.safetensors' or '://' in str(checkpoint):
         return None
-    content = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    with torch.serialization.safe_globals([argparse.Namespace]):  # mae_st's files hold one
+        content = torch.load(checkpoint, map_location='cpu', weights_only=True)
     meta = content.get('meta') if isinstance(content, dict) else None
     text = meta.get('cfg') if isinstance(meta, dict) else None
     return parse_config(text) if isinstance(text, str) else None

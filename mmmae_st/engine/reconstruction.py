@@ -7,7 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmmae_st.registry import HOOKS
-from mmmae_st.visualization import reconstruction_figure
+from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 
 
 @HOOKS.register_module()
@@ -45,6 +45,9 @@ class ReconstructionHook(Hook):
         if 'prediction' not in result:
             return
         picture = reconstruction_figure(
-            result.input.cpu(), result.masked.cpu(), result.prediction.cpu()
+            result.input.cpu(),
+            result.masked.cpu(),
+            result.prediction.cpu(),
+            note=NORMALIZED_NOTE if model.head.target == 'normalized_pixels' else '',
         )
         runner.visualizer.add_image('reconstruction', picture, step=runner.iter + 1)

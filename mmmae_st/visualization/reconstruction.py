@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .sheet import TILE, fit_tile, pick_frames, sheet
+
 NORMALIZED_NOTE = (
     'Target: normalised patches. Each predicted patch is shown with the mean and deviation of the '
     'true patch: colour and contrast come from the input, structure from the model.'
 )
 
 ROWS = ('input', 'masked', 'prediction')
-LABEL_WIDTH = 92
-GAP = 3
-FONT, FONT_SCALE, LINE_HEIGHT = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 18
 
 
 def reconstruction_figure(
@@ -26,7 +25,7 @@ def reconstruction_figure(
     prediction: ArrayLike,
     note: str = '',
     max_frames: int = 8,
-    min_tile: int = 112,
+    tile: int = TILE,
 ) -> np.ndarray:
     """Draw input, masked input and prediction as rows, frames as columns.
 
@@ -37,45 +36,35 @@ def reconstruction_figure(
         prediction: The reconstruction.
         note: Line(s) below the picture, for instance ``NORMALIZED_NOTE``.
         max_frames: Columns at most; longer clips show frames at equal distances.
-        min_tile: Small frames are enlarged by a whole factor to at least so many pixels high.
+        tile: Height of a frame in pixels, see ``fit_tile``.
 
     Returns:
         uint8 RGB picture (height, width, 3).
 
     Raises:
-        ValueError: If the three differ in shape, are not RGB clips, or a size is below 1.
+        ValueError: If the three differ in shape, are not RGB clips, or ``max_frames`` or ``tile``
+            is below 1.
     """
-    if max_frames < 1 or min_tile < 1:
-        raise ValueError(
-            f'max_frames and min_tile must be at least 1, got {max_frames} and {min_tile}'
-        )
-    clips = zip((input, masked, prediction), ROWS, strict=True)
-    rows = [_clips(clip, name) for clip, name in clips]
-    shapes = [row.shape for row in rows]
+    if max_frames < 1 or tile < 1:
+        raise ValueError(f'max_frames and tile must be at least 1, got {max_frames} and {tile}')
+    views = [
+        _clips(clip, name) for clip, name in zip((input, masked, prediction), ROWS, strict=True)
+    ]
+    shapes = [view.shape for view in views]
     if len(set(shapes)) > 1:
         raise ValueError(f'input, masked and prediction must have one shape, got {shapes}')
-    num_clips, num_frames, height, width = shapes[0][:4]
-    columns = np.linspace(0, num_frames - 1, min(num_frames, max_frames)).round().astype(int)
-    factor = -(-min_tile // height)
-    height, width = height * factor, width * factor
-
-    canvas_width = LABEL_WIDTH + len(columns) * (width + GAP)
-    lines = _wrap(note, canvas_width - 2 * GAP)
-    block = len(ROWS) * (height + GAP)
-    canvas_height = num_clips * block + (num_clips - 1) * 2 * GAP + len(lines) * LINE_HEIGHT
-    canvas = np.full((canvas_height, canvas_width, 3), 255, np.uint8)
-    for clip in range(num_clips):
-        for row, name in enumerate(ROWS):
-            top = clip * (block + 2 * GAP) + row * (height + GAP)
-            _text(canvas, name, GAP, top + height // 2)
-            for column, frame in enumerate(columns):
-                left = LABEL_WIDTH + column * (width + GAP)
-                tile = rows[row][clip, frame].repeat(factor, 0).repeat(factor, 1)
-                canvas[top : top + height, left : left + width] = tile
-    for index, line in enumerate(lines):
-        baseline = canvas_height - (len(lines) - 1 - index) * LINE_HEIGHT - LINE_HEIGHT // 3
-        _text(canvas, line, GAP, baseline)
-    return canvas
+    num_clips, num_frames = shapes[0][:2]
+    columns = pick_frames(num_frames, max_frames)
+    return sheet(
+        [
+            [fit_tile(view[clip, frame], tile) for frame in columns]
+            for clip in range(num_clips)
+            for view in views
+        ],
+        ROWS * num_clips,
+        note=note,
+        breaks=range(len(ROWS), num_clips * len(ROWS), len(ROWS)),
+    )
 
 
 def save_png(picture: np.ndarray, path: str | Path) -> None:
@@ -101,18 +90,3 @@ def _clips(clips: ArrayLike, name: str) -> np.ndarray:
             f'got shape {np.shape(clips)}'
         )
     return (array.clip(0, 1) * 255).round().astype(np.uint8).transpose(0, 2, 3, 4, 1)
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        longer = f'{lines[-1]} {word}' if lines else word
-        if lines and cv2.getTextSize(longer, FONT, FONT_SCALE, 1)[0][0] <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _text(canvas: np.ndarray, text: str, left: int, baseline: int) -> None:
-    cv2.putText(canvas, text, (left, baseline), FONT, FONT_SCALE, (0, 0, 0), 1, cv2.LINE_AA)

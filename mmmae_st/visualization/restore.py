@@ -33,6 +33,7 @@ NEIGHBOUR_NOTE = (
     'nearest visible patches: nothing of the removed patches is used.'
 )
 PIXEL_NOTE = 'Target: pixels. Nothing of the removed patches is used.'
+DECODED_NOTE = 'Visible patches are shown as decoded, which nothing has trained.'
 NEIGHBOURS = 8
 
 
@@ -147,14 +148,16 @@ def restore(
         error=error.masked_fill(~removed, torch.nan).view(grid).cpu().numpy(),
         loss=float(error[removed].mean()),
         psnr=float(-10 * difference.square().mean().log10()),
-        note=_note(head.target, statistics),
+        note=_note(head.target, statistics, paste),
     )
 
 
-def _note(target: str, statistics: str) -> str:
+def _note(target: str, statistics: str, paste: bool) -> str:
     if target == 'pixels':
-        return PIXEL_NOTE
-    return NORMALIZED_NOTE if statistics == 'true' else NEIGHBOUR_NOTE
+        note = PIXEL_NOTE
+    else:
+        note = NORMALIZED_NOTE if statistics == 'true' else NEIGHBOUR_NOTE
+    return note if paste else f'{note} {DECODED_NOTE}'
 
 
 def _from_neighbours(values_L1: Tensor, visible: Tensor, grid: tuple[int, int, int]) -> Tensor:

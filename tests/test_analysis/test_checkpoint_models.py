@@ -1,6 +1,9 @@
+import argparse
+
 import pytest
 import torch
 from mmengine.config import Config
+from references.mae_st import MaeStPretrain
 from tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
 from mmmae_st.analysis.models import (
@@ -75,6 +78,18 @@ def test_encoder_alone_cannot_reconstruct(tmp_path):
     write_checkpoint(tmp_path / 'encoder.pth', state, meta=meta)
     with pytest.raises(ValueError, match='encoder without a decoder'):
         load_autoencoder(tmp_path / 'encoder.pth')
+
+
+def test_official_checkpoint_says_what_it_is(tmp_path):
+    torch.manual_seed(0)
+    encoder = dict(img_size=32, num_frames=8, patch_size=8, embed_dim=192, depth=12, num_heads=3)
+    original = MaeStPretrain(32, 1, encoder=encoder)
+    args = argparse.Namespace(norm_pix_loss=True, decoder_num_heads=16)
+    torch.save(dict(model=original.state_dict(), args=args), tmp_path / 'mae_st.pth')
+    model = load_autoencoder(tmp_path / 'mae_st.pth')
+    assert model.decoder.blocks[0].attn.num_heads == 16
+    assert model.head.target == 'normalized_pixels' and model.head.frames == 'linspace'
+    assert torch.equal(model.head.pred.weight, original.decoder_pred.weight)
 
 
 def test_missing_file_is_named(tmp_path):

@@ -32,7 +32,7 @@ def test_tour_without_arguments_but_shorter(tour, tmp_path, capsys):
     text = capsys.readouterr().out
     check(tmp_path, text)
     first, last = (float(x) for x in re.findall(r'loss ([\d.]+)', text))
-    assert last < first
+    assert last <= first  # equal if a slow machine makes one step
     assert '12 clips of 8 frames, 64 x 64 pixels' in text
 
 

@@ -28,10 +28,12 @@ default_hooks = dict(
 )
 custom_hooks = []
 train_dataloader = dict(dataset=dict(data_root={data!r}))
-val_dataloader = dict(dataset=dict(data_root={data!r}))
+{validation}
 visualizer = dict(vis_backends=[])
 {extra}
 """
+VALIDATION = 'val_dataloader = dict(dataset=dict(data_root={data!r}))'
+NO_VALIDATION = 'val_dataloader = val_cfg = val_evaluator = None'
 DROP_PATH = 'model = dict(backbone=dict(drop_path_rate=0.5))'
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server must have no threads when it forks
 _server = multiprocessing.get_context('forkserver')
@@ -68,11 +70,19 @@ class Run:
         return '\n'.join(log.read_text(errors='replace') for log in self.logs if log.exists())
 
 
-def write_config(folder: Path, data: Path, extra: str = DROP_PATH) -> Path:
+def write_config(
+    folder: Path, data: Path, extra: str = DROP_PATH, validation: str = VALIDATION
+) -> Path:
     """The smoke config on the videos of ``data``, with our hooks and ``extra`` lines."""
     path = folder / 'config.py'
-    base = str(ROOT / 'configs/smoke.py')
-    path.write_text(CONFIG.format(base=base, data=str(data), extra=extra))
+    path.write_text(
+        CONFIG.format(
+            base=str(ROOT / 'configs/smoke.py'),
+            data=str(data),
+            extra=extra,
+            validation=validation.format(data=str(data)),
+        )
+    )
     return path
 
 

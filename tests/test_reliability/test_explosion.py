@@ -1,11 +1,16 @@
 import math
+import os
 import warnings
+from functools import partial
 
 import pytest
+import runs
 import torch
+from mmengine.config import Config
 from scripted import make_runner
 
 from mmmae_st.engine.explosion import MAX_SKIPPED, ExplosionHook, TrainingExplosionError
+from mmmae_st.registry import MODELS
 
 
 def run(folder, losses, iters=40, **args):
@@ -128,3 +133,69 @@ class TestGradientScaler:
 def test_bad_arguments_are_named(args):
     with pytest.raises(ValueError, match=next(iter(args))):
         ExplosionHook(**args)
+
+
+def poison_gradient(iteration: int) -> None:
+    """Saboteur: a gradient is not a number; the loss is as it should be."""
+    from mmengine.runner import EpochBasedTrainLoop
+
+    step = EpochBasedTrainLoop.run_iter
+
+    def run_iter(self, idx, data_batch):
+        if self.iter == iteration:
+            weight = self.runner.model.head.pred.weight
+            weight.register_hook(lambda gradient: gradient * math.nan)
+        step(self, idx, data_batch)
+
+    EpochBasedTrainLoop.run_iter = run_iter
+
+
+def test_the_state_file_reproduces_the_step(tmp_path, videos):
+    config = runs.write_config(tmp_path, videos, extra='')
+    run = runs.start(config, tmp_path / 'run', saboteur=partial(poison_gradient, 5))
+    assert run.wait() == [1], run.output()
+    assert 'the norm of the gradients is nan' in run.output()
+    path = tmp_path / 'run' / 'explosion' / 'iter_6_rank0.pth'
+    assert str(path) in run.output()
+    state = torch.load(path, weights_only=True)
+    assert state['last_checkpoint'] == str(tmp_path / 'run' / 'iter_5.pth')
+
+    cfg = Config.fromfile(config)
+    torch.set_num_threads(1)
+    model = MODELS.build(cfg.model)
+    model.load_state_dict(state['state_dict'])
+    batch = model.data_preprocessor(
+        {key: value for key, value in state['batch'].items() if key != 'samples'}
+    )
+    loss = model(**batch, mode='loss')['loss']
+    assert float(loss.detach()) == pytest.approx(state['losses']['loss'], abs=1e-6)
+    recorded = runs.samples(tmp_path / 'run')[-1]
+    assert recorded['iter'] == 5
+    assert [sample['path'] for sample in state['batch']['samples']] == recorded['paths']
+    assert [ids.tolist() for ids in state['batch']['ids_keep']] == recorded['ids']
+
+
+def poison_loss(rank: str, iteration: int) -> None:
+    """Saboteur: the loss of one process is not a number."""
+    from mmmae_st.models import SpatiotemporalMAE
+
+    loss, count = SpatiotemporalMAE.loss, [0]
+
+    def poisoned(self, *args, **kwargs):
+        losses = loss(self, *args, **kwargs)
+        if self.training and os.environ['RANK'] == rank:
+            count[0] += 1
+            if count[0] == iteration + 1:
+                losses['loss'] = losses['loss'] * math.nan
+        return losses
+
+    SpatiotemporalMAE.loss = poisoned
+
+
+def test_one_process_explodes_and_both_stop_with_the_cause_once(config, tmp_path):
+    run = runs.start(config, tmp_path / 'run', world_size=2, saboteur=partial(poison_loss, '1', 2))
+    assert run.wait() == [1, 1], run.output()
+    assert run.output().count('TrainingExplosionError: iteration 3') == 1
+    files = sorted(path.name for path in (tmp_path / 'run' / 'explosion').iterdir())
+    assert files == ['iter_3_rank0.pth', 'iter_3_rank1.pth']
+    assert (tmp_path / 'run' / 'iter_2.pth').exists()

@@ -98,6 +98,21 @@ def test_a_set_that_the_processes_do_not_divide(tmp_path, videos):
     assert len(seen) == 5
 
 
+def test_a_broken_video_is_named_once_by_all(tmp_path, make_clip):
+    folder = tmp_path / 'train'
+    folder.mkdir()
+    for i in range(7):
+        make_clip(folder / f'{i}.mp4', num_frames=20)
+    (folder / 'bad.mp4').write_bytes(b'')
+    config = runs.write_config(tmp_path, tmp_path, validation=runs.NO_VALIDATION)
+    run = runs.start(config, tmp_path / 'run', world_size=2)
+    assert run.wait() == [0, 0], run.output()
+    assert run.output().count('Cannot read') == 1
+    for epoch in (1, 2):
+        count = f'Epoch {epoch}: 1 samples were replaced'
+        assert run.output().count(count) == 1
+
+
 @pytest.mark.parametrize('rank', [0, 1])
 def test_an_error_in_one_process_ends_both_with_the_cause_once(config, tmp_path, rank):
     run = runs.start(

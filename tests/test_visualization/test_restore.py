@@ -7,6 +7,7 @@ from mmmae_st.models.patching import removed_ids
 from mmmae_st.registry import MODELS
 from mmmae_st.visualization import NORMALIZED_NOTE
 from mmmae_st.visualization.restore import (
+    DECODED_NOTE,
     MASKS,
     NEIGHBOUR_NOTE,
     PIXEL_NOTE,
@@ -130,6 +131,7 @@ def test_the_picture_of_the_model_itself_agrees(clip):
         found = restore(model, clip, ratio=0.75, paste=paste)
         picture = expected.get(name).permute(1, 2, 3, 0).numpy()
         np.testing.assert_allclose(found.prediction, picture, atol=1e-5)
+        assert (DECODED_NOTE in found.note) is not paste
 
 
 @pytest.mark.parametrize(

@@ -6,4 +6,9 @@ custom_imports = dict(imports=['mmmae_st.mmdet_compat'], allow_failed_imports=Fa
 default_hooks = dict(
     checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='mAP/overall', rule='greater')
 )
-custom_hooks = [dict(type='mmmae_st.ThroughputHook')]
+custom_hooks = [
+    dict(type='mmmae_st.StepSeedHook'),
+    dict(type='mmmae_st.ThroughputHook'),
+    dict(type='mmmae_st.ExplosionHook'),
+    dict(type='mmmae_st.PreemptionHook'),
+]
