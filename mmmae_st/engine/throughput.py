@@ -78,8 +78,7 @@ class ThroughputHook(Hook):
             f'({waiting:.3f} of {step:.3f} s). Try, in this order: more workers '
             f'(train_dataloader.num_workers={loader.num_workers}), more views per decoded video '
             '(LoadClips num_clips, fewer videos per batch), videos resized to a short side of '
-            '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
-            'time goes.'
+            '256 pixels, a faster disk.'
         )
 
 
