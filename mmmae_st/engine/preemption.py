@@ -31,7 +31,8 @@ class PreemptionHook(Hook):
     signal is heeded after the first training iteration that follows.
 
     Loader workers get a process group of their own: a signal to the group of the run (Ctrl-C, srun)
-    would end them, and with them the iteration that is to be finished.
+    would end them, and with them the iteration that is to be finished. In other processes forked
+    from the run (mmaction2's metric for AVA makes some) the signals keep their default action.
 
     Raises:
         ValueError: At the start of training, if the run has no ``SafeCheckpointHook``.
@@ -41,6 +42,7 @@ class PreemptionHook(Hook):
 
     def __init__(self) -> None:
         self._signal = 0
+        self._process = 0
         self._previous: dict[int, signal.Handlers] = {}
 
     def before_train(self, runner: Runner) -> None:
@@ -55,6 +57,7 @@ class PreemptionHook(Hook):
         for loader in loaders:
             loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         self._signal = 0
+        self._process = os.getpid()
         self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def after_train_iter(
@@ -92,7 +95,7 @@ class PreemptionHook(Hook):
         self._previous = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal:
+        if self._signal or os.getpid() != self._process:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self._signal = number

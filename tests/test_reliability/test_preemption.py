@@ -1,13 +1,16 @@
 """SIGTERM and SIGINT: save, stop, and go on later with the same bits."""
 
+import multiprocessing
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 import runs
 import torch
+from mmengine.hooks import Hook
 from scripted import make_runner
 from test_exact_resume import assert_same_run, wait_for_iteration
 
@@ -81,3 +84,23 @@ def test_handlers_are_given_back(tmp_path):
     hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
     make_runner(tmp_path, hooks=hooks).train()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_forked_processes_end_at_a_signal(tmp_path):
+    """As the pool that mmaction2's metric for AVA makes and terminates during a run."""
+
+    class ForksOnce(Hook):
+        def after_train(self, runner):
+            process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+            process.start()
+            time.sleep(0.2)
+            process.terminate()
+            process.join(10)
+            self.exit_code = process.exitcode
+            process.kill()
+
+    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
+    runner = make_runner(tmp_path, hooks=hooks)
+    runner.register_hook(forks := ForksOnce(), priority='VERY_HIGH')
+    runner.train()
+    assert forks.exit_code == -signal.SIGTERM
