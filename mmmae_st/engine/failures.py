@@ -1,6 +1,5 @@
 """How a run of several processes ends: all of them, soon, with the cause given once."""
 
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ _ECHOES = (
     'socket timeout',
     'timed out waiting',
 )
-_GRACE = 5.0  # seconds in which the process that knows the cause may give it
+_GRACE = 3.0  # seconds in which the process that knows the cause may give it
 
 
 def stop_together(error: Exception) -> NoReturn:
@@ -55,10 +54,7 @@ def one_cause() -> Iterator[None]:
             text = f'{where}stopped because another process has failed'
         else:
             text = where + ''.join(traceback.format_exception(error)).rstrip()
-        if is_main_process():
-            print_log(text, logger='current', level=ERROR)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        print_log(text, logger='current', level=ERROR)
         raise SystemExit(1) from None
 
 

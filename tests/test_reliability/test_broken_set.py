@@ -11,9 +11,9 @@ from odd_files import write_odd_files
 
 SIZE = 500
 EXTRA = """
-train_dataloader.update(batch_size=10, sampler=dict(shuffle=False))
+train_dataloader.update(batch_size=20, sampler=dict(shuffle=False))
 train_dataloader['dataset'].update(ann_file='list.txt', data_prefix=dict(video=''))
-default_hooks['checkpoint'].update(interval=50)
+default_hooks['checkpoint'].update(interval=25)
 """
 
 
@@ -65,31 +65,34 @@ def test_a_tenth_broken(broken_set, tmp_path, make_clip):
     folder, bad = broken_set
     config = write_config(tmp_path, folder)
     outcomes = []
-    for workers in (0, 2):
+    for workers, epochs in ((2, 2), (0, 1)):
         deleted = make_clip(folder / 'zz_deleted.mp4', num_frames=20)
         work_dir = tmp_path / f'workers_{workers}'
         run = runs.start(
             config,
             work_dir,
             f'train_dataloader.num_workers={workers}',
-            saboteur=partial(delete_at, 60, str(deleted)),  # in the second epoch
+            f'train_cfg.max_epochs={epochs}',
+            saboteur=partial(delete_at, 30, str(deleted)),  # in the second epoch
         )
         assert run.wait(300) == [0], run.output()
         steps = [line for line in runs.samples(work_dir) if 'iter' in line]
-        assert len(steps) == 100 and all(len(step['paths']) == 10 for step in steps)
+        assert len(steps) == 25 * epochs and all(len(step['paths']) == 20 for step in steps)
         outcomes.append(steps)
 
         lines = (work_dir / 'broken_videos.txt').read_text().splitlines()
         listed = dict(line.split('\t') for line in lines)
         assert len(lines) == len(listed)
-        expected = {str(folder / name) for name in [*bad, 'zz_deleted.mp4']}
+        gone = ['zz_deleted.mp4'] if epochs == 2 else []
+        expected = {str(folder / name) for name in bad + gone}
         assert set(listed) == expected and all(listed.values())
         log = run.output()
         for path in expected:
             assert log.count(f'Cannot read {path}: {listed[path]}\n') == 1
         assert f'Epoch 1: {len(bad)} samples were replaced' in log
-        assert f'Epoch 2: {len(bad) + 1} samples were replaced' in log
-    assert outcomes[0] == outcomes[1]
+        if epochs == 2:
+            assert f'Epoch 2: {len(bad) + 1} samples were replaced' in log
+    assert outcomes[0][:25] == outcomes[1]
 
 
 def test_too_many_broken_stops_with_a_clear_error(broken_set, tmp_path):
