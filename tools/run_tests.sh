@@ -120,4 +120,4 @@ echo "    set-up took $SECONDS s"
 step "pytest $*"
 cd "$ROOT"
 trap - ERR
-exec "$ENVIRONMENT/bin/python" -m pytest "$@"
+exec "$ENVIRONMENT/bin/python" -m pytest --timeout 300 "$@"  # seconds for one test

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
@@ -31,8 +32,8 @@ class PreemptionHook(Hook):
     signal is heeded after the first training iteration that follows.
 
     Loader workers get a process group of their own: a signal to the group of the run (Ctrl-C, srun)
-    would end them, and with them the iteration that is to be finished. In other processes forked
-    from the run (mmaction2's metric for AVA makes some) the signals keep their default action.
+    would end them, and with them the iteration that is to be finished. Processes forked from the
+    run (mmaction2's metric for AVA makes some and terminates them) have the former handlers.
 
     Raises:
         ValueError: At the start of training, if the run has no ``SafeCheckpointHook``.
@@ -42,8 +43,7 @@ class PreemptionHook(Hook):
 
     def __init__(self) -> None:
         self._signal = 0
-        self._process = 0
-        self._previous: dict[int, signal.Handlers] = {}
+        self._previous: dict[int, Any] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Listen for the signals."""
@@ -57,7 +57,6 @@ class PreemptionHook(Hook):
         for loader in loaders:
             loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         self._signal = 0
-        self._process = os.getpid()
         self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def after_train_iter(
@@ -85,17 +84,21 @@ class PreemptionHook(Hook):
             f'{name}: stopped after iteration {runner.iter + 1}. --resume goes on from {saved}. '
             f'Exit code {128 + number}.'
         )
-        self.after_train(runner)
+        self.stop_listening()
         raise SystemExit(128 + number)
 
     def after_train(self, runner: Runner) -> None:
         """Stop listening."""
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Give the signals back to their former handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal or os.getpid() != self._process:
+        if self._signal:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self._signal = number
@@ -113,3 +116,34 @@ def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
     os.setpgid(0, 0)
     if init is not None:
         init(worker_id)
+
+
+# A handler is inherited by a forked process, where Python drops a signal that comes before its own
+# set-up has ended. So signals wait during a fork, until the child has the former handlers.
+def _listening() -> PreemptionHook | None:
+    hook = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
+    return hook if isinstance(hook, PreemptionHook) else None
+
+
+def _before_fork() -> None:
+    if _listening() is not None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _after_fork_in_parent() -> None:
+    if _listening() is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _after_fork_in_child() -> None:
+    hook = _listening()
+    if hook is not None:
+        hook.stop_listening()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -14,6 +14,8 @@ from mmengine.hooks import Hook
 from scripted import make_runner
 from test_exact_resume import assert_same_run, wait_for_iteration
 
+from mmmae_st.engine import PreemptionHook
+
 EPOCHS = 5
 BY_EPOCH = (
     f'train_cfg.max_epochs={EPOCHS}',
@@ -87,20 +89,24 @@ def test_handlers_are_given_back(tmp_path):
 
 
 def test_forked_processes_end_at_a_signal(tmp_path):
-    """As the pool that mmaction2's metric for AVA makes and terminates during a run."""
+    """As the pool that mmaction2's metric for AVA makes and terminates at once, during a run."""
 
-    class ForksOnce(Hook):
+    class ForksOften(Hook):
         def after_train(self, runner):
-            process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
-            process.start()
-            time.sleep(0.2)
-            process.terminate()
-            process.join(10)
-            self.exit_code = process.exitcode
-            process.kill()
+            self.codes = []
+            for _ in range(30):
+                process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+                process.start()
+                process.terminate()  # before it has begun
+                process.join(5)
+                self.codes.append(process.exitcode)
+                process.kill()
+            self.handler = signal.getsignal(signal.SIGTERM).__self__
 
-    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
+    preemption = PreemptionHook()
+    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=preemption)
     runner = make_runner(tmp_path, hooks=hooks)
-    runner.register_hook(forks := ForksOnce(), priority='VERY_HIGH')
+    runner.register_hook(forks := ForksOften(), priority='VERY_HIGH')
     runner.train()
-    assert forks.exit_code == -signal.SIGTERM
+    assert forks.handler is preemption  # it was listening
+    assert set(forks.codes) == {-signal.SIGTERM}
