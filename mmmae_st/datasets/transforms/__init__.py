@@ -2,6 +2,7 @@
 
 from .action import PackActionClips
 from .augment import ClipRandAugment, ClipRandomErasing
+from .decoder_masking import DecoderMasking
 from .formatting import PackClips
 from .loading import LoadClips
 from .masking import BlockMasking, FrameMasking, RandomMasking, TubeMasking
@@ -22,6 +23,7 @@ __all__ = [
     'ClipRandomResizedCrop',
     'ClipResize',
     'ClipThreeCrop',
+    'DecoderMasking',
     'FrameMasking',
     'LoadClips',
     'PackActionClips',

@@ -16,6 +16,7 @@ class PackClips(BaseTransform):
 
     - ``inputs``: (R, C, T, H, W) uint8 tensor, a permuted view of (R, T, H, W, C) memory;
     - ``ids_keep``: (R, K) int64 tensor, when a mask was drawn;
+    - ``ids_predict``: (R, M') int64 tensor, with ``DecoderMasking``;
     - ``data_samples``: ``BaseDataElement`` with the metainfo ``path``, ``index``, ``epoch``,
       ``frame_inds``, ``grid`` (with a mask), ``label`` (when there is one) and ``failures``:
       (path, cause) of each video that was replaced on the way to this sample.
@@ -39,6 +40,8 @@ class PackClips(BaseTransform):
         if 'ids_keep' in results:
             packed['ids_keep'] = torch.from_numpy(results['ids_keep'])
             meta['grid'] = results['grid']
+        if 'ids_predict' in results:
+            packed['ids_predict'] = torch.from_numpy(results['ids_predict'])
         if 'label' in results:
             meta['label'] = results['label']
         packed['data_samples'] = BaseDataElement(metainfo=meta)

@@ -9,25 +9,10 @@ from abc import abstractmethod
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from ...models.patching import token_grid
 from ...registry import TRANSFORMS
 
 Grid = tuple[int, int, int]
-
-
-def token_grid(clip_shape: tuple[int, int, int], tubelet_size: int, patch_size: int) -> Grid:
-    """(T, H, W) pixels to (t, h, w) tokens.
-
-    Raises:
-        ValueError: The clip is not a whole number of tokens.
-    """
-    steps = (tubelet_size, patch_size, patch_size)
-    if any(size % step for size, step in zip(clip_shape, steps, strict=True)):
-        raise ValueError(
-            f'a clip of {"x".join(map(str, clip_shape))} (frames x height x width) is not '
-            f'divisible by tubelet_size {tubelet_size} and patch_size {patch_size}'
-        )
-    frames, height, width = clip_shape
-    return frames // tubelet_size, height // patch_size, width // patch_size
 
 
 def num_keep(total: int, ratio: float) -> int:
@@ -116,7 +101,7 @@ class BaseMasking(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``ids_keep`` and ``grid``."""
         clip = results['clips'][0]
-        shape = (len(clip), *clip[0].shape[:2])
+        shape = len(clip), *clip[0].shape[:2]
         grid = token_grid(shape, self.tubelet_size, self.patch_size)
         results['ids_keep'] = np.stack([self.draw(grid, rng) for rng in results['rngs']])
         results['grid'] = grid
