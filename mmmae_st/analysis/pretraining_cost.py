@@ -1,14 +1,17 @@
 """What a step of masked pretraining costs, as executed and as the paper counts it.
 
 - *executed*: what this code computes. Only the kept patches are embedded, the last decoder block
-  asks from the removed patches only, and the prediction layer is included.
+  asks from the predicted patches only (the removed ones, or a part of them with
+  ``DecoderMasking``), and the prediction layer is included.
 - *published*: what the paper's factor of 7.7 is made of. Every patch is embedded before the kept
   ones are chosen, every decoder block asks from every token, the prediction layer is left out.
 
-Dimensions: B clips, L tokens, K kept tokens, M removed tokens, V values of a patch.
+Dimensions: B clips, K kept tokens, M predicted tokens, V values of a patch.
 """
 
 import copy
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmmae_st.datasets.transforms.masking import BaseMasking
+from mmmae_st.datasets.transforms import DecoderMasking
+from mmmae_st.datasets.transforms.masking import BaseMasking, Grid
 from mmmae_st.models.patching import token_grid
 from mmmae_st.registry import TRANSFORMS
 
@@ -35,23 +39,45 @@ class PretrainingForward(nn.Module):
         self.grid = grid
         self.num_outputs = num_outputs
 
-    def forward(self, clips: Tensor, ids_keep: Tensor, ids_removed: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, ids_keep: Tensor, ids_predict: Tensor) -> Tensor:
         """Predictions (B, num_outputs, V)."""
-        features = self.model._decode(clips, ids_keep, ids_removed, self.grid, self.num_outputs)
+        features = self.model.decode(clips, ids_keep, ids_predict, self.grid, self.num_outputs)
         return self.model.head(features)
 
 
-def find_masking(cfg: Config) -> BaseMasking:
-    """The masking transform of a config's training pipeline.
+@dataclass(frozen=True)
+class Masks:
+    """The transforms of a pipeline that draw ids.
+
+    Attributes:
+        encoder: What chooses the kept patches.
+        decoder: What chooses the predicted ones among the removed; all of them for None.
+    """
+
+    encoder: BaseMasking
+    decoder: DecoderMasking | None
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """Kept (K,) and predicted (M,) ids int64 of a clip; None predicts all removed ones."""
+        keep = self.encoder.draw(grid, rng)
+        return keep, None if self.decoder is None else self.decoder.draw(keep, grid, rng)
+
+
+def find_masks(cfg: Config) -> Masks:
+    """The masking transforms of a config's training pipeline.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If nothing masks the encoder.
     """
+    found: dict[type, Any] = {}
     for transform in cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', []):
         kind = TRANSFORMS.get(transform['type'])
-        if isinstance(kind, type) and issubclass(kind, BaseMasking):
-            return TRANSFORMS.build(transform)
-    raise ValueError('train_dataloader.dataset.pipeline holds no masking transform')
+        for base in (BaseMasking, DecoderMasking):
+            if isinstance(kind, type) and issubclass(kind, base):
+                found[base] = TRANSFORMS.build(transform)
+    if BaseMasking not in found:
+        raise ValueError('train_dataloader.dataset.pipeline holds no masking transform')
+    return Masks(found[BaseMasking], found.get(DecoderMasking))
 
 
 def pretraining_cost(
@@ -74,26 +100,27 @@ def pretraining_cost(
         ValueError: If the ratio is out of range or keeps nothing, the clip does not divide into
             patches, or the pipeline does not mask.
     """
-    masking = find_masking(cfg)
+    masks = find_masks(cfg)
     if ratio is not None:
         if not 0 < ratio < 1:
             raise ValueError(f'ratio must be in (0, 1), got {ratio}')
-        masking.ratio = ratio
-    steps = {dense: _step(cfg, masking, clip, dense) for dense in (False, True)}
+        masks.encoder.ratio = ratio
+    steps = {dense: _step(cfg, masks, clip, dense) for dense in (False, True)}
+    whole = {dense: _step(cfg, Masks(masks.encoder, None), clip, dense) for dense in (False, True)}
     step, inputs = steps[bool(cfg.model.backbone.get('with_mask_token', False))]
     return measure(
         step,
         inputs,
         'pretraining',
         bfloat16,
-        mask_ratio=inputs[2].shape[1] / (inputs[1].shape[1] + inputs[2].shape[1]),
+        mask_ratio=1 - inputs[1].shape[1] / math.prod(step.grid),
         executed=_compare(*(count_multiply_adds(*steps[dense])[''] for dense in (False, True))),
-        published=_compare(*(_as_published(*steps[dense]) for dense in (False, True))),
+        published=_compare(*(_as_published(*whole[dense]) for dense in (False, True))),
     )
 
 
 def _step(
-    cfg: Config, masking: BaseMasking, clip: ClipSize | None, dense: bool
+    cfg: Config, masks: Masks, clip: ClipSize | None, dense: bool
 ) -> tuple[PretrainingForward, tuple[Tensor, Tensor, Tensor]]:
     """The model with mask tokens in the encoder or in the decoder, and its inputs."""
     variant = copy.deepcopy(cfg)
@@ -102,11 +129,12 @@ def _step(
     model: Any = build_on_meta(variant)
     clip = clip or clip_size(model.backbone)
     grid = token_grid(clip, model.backbone.tubelet_size, model.backbone.patch_size)
-    tokens = grid[0] * grid[1] * grid[2]
-    kept = len(masking.draw(grid, np.random.default_rng(0)))
-    ids = torch.empty(1, tokens, dtype=torch.int64, device='meta')
+    keep, predict = masks.draw(grid, np.random.default_rng(0))
+    kept = len(keep)
+    predicted = math.prod(grid) - kept if predict is None else len(predict)
+    ids = torch.empty(1, kept + predicted, dtype=torch.int64, device='meta')
     inputs = torch.empty(1, 3, *clip, device='meta'), ids[:, :kept], ids[:, kept:]
-    return PretrainingForward(model, grid, tokens - kept), inputs
+    return PretrainingForward(model, grid, predicted), inputs
 
 
 def _as_published(step: PretrainingForward, inputs: tuple[Tensor, Tensor, Tensor]) -> int:

@@ -1,10 +1,12 @@
 """Times one training step against what the machine can multiply, in the same minutes."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+import psutil
 import torch
 
 
@@ -57,6 +59,36 @@ def matmul(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], objec
     size = 8192 if device.type == 'cuda' else 3072
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return lambda: a @ b, size**3
+
+
+def peak_memory(function: Callable[[], object], device: torch.device) -> int:
+    """Bytes that a call needs at its peak, above what is held before it.
+
+    On a GPU as its allocator counts; on a CPU the growth of the process, looked at every
+    millisecond.
+    """
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        function()
+        return torch.cuda.max_memory_allocated(device) - before
+
+    process, peak, stop = psutil.Process(), [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.001):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    before = process.memory_info().rss
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        function()
+    finally:
+        stop.set()
+        thread.join()
+    return max(peak[0] - before, 0)
 
 
 def _wait(device: torch.device) -> None:

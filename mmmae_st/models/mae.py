@@ -104,7 +104,7 @@ class SpatiotemporalMAE(BaseModel):
         grid = self._grid(inputs, data_samples)
         if ids_predict is None:
             ids_predict = removed_ids(ids_keep, grid[0] * grid[1] * grid[2])
-        features = self._decode(inputs, ids_keep, ids_predict, grid, ids_predict.shape[1])
+        features = self.decode(inputs, ids_keep, ids_predict, grid, ids_predict.shape[1])
         return dict(loss=self.head.loss(self.head(features), inputs, ids_predict).mean())
 
     def predict(
@@ -117,7 +117,7 @@ class SpatiotemporalMAE(BaseModel):
         t, h, w = grid = self._grid(inputs, data_samples)
         ids_removed = removed_ids(ids_keep, t * h * w)
         ids_all = torch.cat([ids_keep, ids_removed], dim=1)
-        features = self._decode(inputs, ids_keep, ids_removed, grid, t * h * w)
+        features = self.decode(inputs, ids_keep, ids_removed, grid, t * h * w)
         pred = self.head(features)
         losses = self.head.loss(pred[:, ids_keep.shape[1] :], inputs, ids_removed)
         results = [BaseDataElement(loss=loss) for loss in losses]
@@ -146,20 +146,32 @@ class SpatiotemporalMAE(BaseModel):
             result.set_data(dict(mask=clip_mask.view(grid)))
         return results
 
-    def _decode(
+    def decode(
         self,
         inputs: Tensor,
         ids_keep: Tensor,
-        ids_removed: Tensor,
+        ids_predict: Tensor,
         grid: tuple[int, int, int],
         num_outputs: int,
     ) -> Tensor:
+        """Encode and decode.
+
+        Args:
+            inputs: Clips (B, C, T, H, W), float.
+            ids_keep: Ids (B, K) int64 of the visible patches.
+            ids_predict: Ids (B, M) int64 of the patches that mask tokens stand for.
+            grid: Token grid (t, h, w) of the clips.
+            num_outputs: How many of the last tokens of [class, kept, mask] are returned.
+
+        Returns:
+            Features (B, num_outputs, D) for the head.
+        """
         if self.dense:
-            latent = self.backbone(inputs, ids_keep, ids_mask=ids_removed)
-            ids = torch.cat([ids_keep, ids_removed], dim=1)
+            latent = self.backbone(inputs, ids_keep, ids_mask=ids_predict)
+            ids = torch.cat([ids_keep, ids_predict], dim=1)
             return self.decoder(latent, ids, None, grid, num_outputs)
         latent = self.backbone(inputs, ids_keep)
-        return self.decoder(latent, ids_keep, ids_removed, grid, num_outputs)
+        return self.decoder(latent, ids_keep, ids_predict, grid, num_outputs)
 
     def _grid(
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None

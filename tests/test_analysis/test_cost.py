@@ -107,6 +107,13 @@ def test_dense_config_gives_the_same_comparison():
     assert 'with_mask_token' not in sparse.model.backbone  # the config is left as it was
 
 
+def test_decoder_masking_halves_the_predictions_and_leaves_the_published_count(vitl):
+    cost = config_cost(Config.fromfile(f'{CONFIGS}/ablation/decoder_masking_50.py'))
+    assert cost.by_name['decoder'].tokens == cost.by_name['head'].tokens == 706
+    assert cost.executed['sparse'] < 0.85 * vitl.executed['sparse']
+    assert cost.published == vitl.published
+
+
 def test_clip_and_ratio_can_be_chosen():
     cost = config_cost(tiny_config(), clip=(16, 32, 64), ratio=0.5)
     assert cost.grid == (8, 4, 8)

@@ -3,7 +3,12 @@
 Beside it, in turn with it, runs a large matrix product of the same type: the ceiling. With
 --reference a plain implementation of the same mathematics runs as well (dense 3-D convolution over
 all patches, separate q, k and v, explicit softmax, mask after embedding) with the same weights,
-masks and loss; with --dense our own model with mask tokens in the encoder.
+masks and loss; with --dense our own model with mask tokens in the encoder; with
+--decoder-masking our own model predicting half of the removed patches, a changed objective.
+
+examples:
+  benchmark_step.py configs/mae_st_vitb_k400.py --dense --reference
+  benchmark_step.py configs/mae_st_vitl_k400.py --batch 128 --amp --compile --reference  # on a GPU
 """
 
 import argparse
@@ -15,39 +20,47 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
+from timm.layers import DropPath
 
-from mmmae_st.analysis.pretraining_cost import find_masking, pretraining_cost
-from mmmae_st.analysis.step_time import Timing, matmul, time_in_turn
+from mmmae_st.analysis.command_line import (
+    add_config_options,
+    load_config,
+    short_errors,
+    tool_parser,
+)
+from mmmae_st.analysis.pretraining_cost import find_masks, pretraining_cost
+from mmmae_st.analysis.step_time import Timing, matmul, peak_memory, time_in_turn
 from mmmae_st.models.checkpoint import Weights, to_mae_st
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='pretraining config')
-    parser.add_argument('--batch', type=int, default=4, help='clips in a batch (default 4)')
+    parser.add_argument('--batch', type=int, default=4, help='clips in a batch')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--compile', action='store_true', help='torch.compile the model')
+    parser.add_argument('--compile', action='store_true', help='torch.compile all models')
     parser.add_argument('--dense', action='store_true', help='also time the dense encoder')
-    parser.add_argument('--reference', action='store_true', help='also time the plain reference')
-    parser.add_argument('--runs', type=int, default=7, help='counted steps (default 7)')
-    parser.add_argument('--warmup', type=int, default=2, help='steps before counting (default 2)')
     parser.add_argument(
-        '--budget-gib', type=float, help="memory to print the largest batch for (default: a GPU's)"
+        '--decoder-masking', action='store_true', help='also time predicting half of the patches'
+    )
+    parser.add_argument('--reference', action='store_true', help='also time the plain reference')
+    parser.add_argument('--runs', type=int, default=7, help='counted steps')
+    parser.add_argument('--warmup', type=int, default=2, help='steps before counting')
+    parser.add_argument(
+        '--budget-gib', type=float, help="memory to print the largest batch for (a GPU's, if any)"
     )
     parser.add_argument('--profile', action='store_true', help='print the rows of a profiled step')
     parser.add_argument('--out', help='write the figures to this JSON file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    args = parser.parse_args()
+    add_config_options(parser)
+    args = parser.parse_args(argv)
     for name in ('batch', 'runs'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
@@ -55,24 +68,41 @@ def parse_args() -> argparse.Namespace:
 
 
 class Step:
-    """One of the things to time: a model with its optimiser on a fixed batch."""
+    """One of the things to time: a model with its optimiser on a fixed batch.
 
-    def __init__(self, model: torch.nn.Module, cfg: Config, args: argparse.Namespace) -> None:
+    Args:
+        model: With the interface of ``SpatiotemporalMAE``.
+        cfg: Its config, of which the optimiser is used.
+        batch: Arguments of ``model.forward`` but ``mode``.
+        args: The command line.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        cfg: Config,
+        batch: dict[str, torch.Tensor],
+        args: argparse.Namespace,
+    ) -> None:
         self.model = model.to(args.device)
+        self.batch = batch
         wrapper = copy.deepcopy(cfg.optim_wrapper)
         wrapper.type = 'mmmae_st.BFloat16OptimWrapper' if args.amp else 'OptimWrapper'
         wrapper.accumulative_counts = 1
         self.wrapper = build_optim_wrapper(self.model, wrapper)
         self.forward = torch.compile(model) if args.compile else model
 
-    def __call__(self, batch: dict[str, torch.Tensor], loss_only: bool = False) -> float | None:
-        """Train on the batch, or only return its loss."""
+    def __call__(self) -> None:
+        """Train on the batch."""
         with self.wrapper.optim_context(self.model):
-            loss = self.forward(**batch, mode='loss')['loss']
-        if loss_only:
-            return loss.item()
+            loss = self.forward(**self.batch, mode='loss')['loss']
         self.wrapper.update_params(loss)
-        return None
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Loss on the batch; the model stays as it is."""
+        with self.wrapper.optim_context(self.model):
+            return self.model(**self.batch, mode='loss')['loss'].item()
 
 
 class Reference(torch.nn.Module):
@@ -86,9 +116,11 @@ class Reference(torch.nn.Module):
         except ImportError as error:
             raise SystemExit(f'--reference needs a checkout with its tests: {error}') from error
         backbone, decoder, head = ours.backbone, ours.decoder, ours.head
-        if head.target == 'hog' or head.frames != 'linspace' or ours.dense:
-            raise SystemExit(
-                "--reference knows pixel targets, head.frames='linspace' and the sparse encoder"
+        drops = any(isinstance(module, DropPath) for module in backbone.modules())
+        if head.target == 'hog' or head.frames != 'linspace' or ours.dense or drops:
+            raise ValueError(
+                "--reference knows pixel targets, head.frames='linspace', the sparse encoder and "
+                'drop_path_rate=0'
             )
         t, h, _ = backbone.grid
         self.plain = MaeStPretrain(
@@ -121,97 +153,103 @@ class Reference(torch.nn.Module):
 def make_batch(
     model: torch.nn.Module, cfg: Config, args: argparse.Namespace
 ) -> dict[str, torch.Tensor]:
-    """Random clips, normalised, and masks as the config draws them."""
+    """Random clips, normalised, and ids as the config draws them."""
     backbone, generator = model.backbone, torch.Generator().manual_seed(0)
     t, h, w = backbone.grid
     size = t * backbone.tubelet_size, h * backbone.patch_size, w * backbone.patch_size
-    masking = find_masking(cfg)
-    ids = [masking.draw(backbone.grid, np.random.default_rng(i)) for i in range(args.batch)]
     clips = torch.randint(0, 256, (args.batch, 3, *size), dtype=torch.uint8, generator=generator)
-    return model.data_preprocessor(
-        dict(inputs=list(clips[:, None]), ids_keep=[torch.from_numpy(i)[None] for i in ids])
-    )
+    masks = find_masks(cfg)
+    drawn = [masks.draw(backbone.grid, np.random.default_rng(i)) for i in range(args.batch)]
+    batch = dict(inputs=list(clips[:, None]))
+    for key, ids in zip(('ids_keep', 'ids_predict'), zip(*drawn, strict=True), strict=True):
+        if ids[0] is not None:
+            batch[key] = [torch.from_numpy(row)[None] for row in ids]
+    return model.data_preprocessor(batch)
 
 
-def dense_config(cfg: Config) -> Config:
-    """The config with mask tokens in the encoder."""
-    dense = copy.deepcopy(cfg)
-    dense.model.backbone.with_mask_token = True
-    dense.model.decoder.with_mask_token = False
-    return dense
-
-
-def peak_gib(step: Step, batch: dict[str, torch.Tensor], device: torch.device) -> float | None:
-    """Peak memory of a step on a GPU in GiB; None on a CPU."""
-    if device.type != 'cuda':
-        return None
-    torch.cuda.reset_peak_memory_stats(device)
-    step(batch)
-    return torch.cuda.max_memory_allocated(device) / 2**30
-
-
-def main() -> None:
-    """Measure and print."""
-    args = parse_args()
-    MMLogger.get_instance('benchmark_step', log_level='WARNING')  # a line per parameter else
-    device = torch.device(args.device)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
-    init_default_scope(cfg.get('default_scope', 'mmmae_st'))
-    torch.manual_seed(0)
-
-    model = MODELS.build(cfg.model)
-    batch_model = model.to(device)
-    batch = make_batch(batch_model, cfg, args)
-    steps = {'ours': Step(model, cfg, args)}
-    if args.reference:
-        steps['reference'] = Step(Reference(model), cfg, args)
+def variants(cfg: Config, args: argparse.Namespace) -> dict[str, Config]:
+    """Configs of our own model to time, by name."""
+    configs = {'ours': cfg}
     if args.dense:
-        steps['dense'] = Step(MODELS.build(dense_config(cfg).model), cfg, args)
-    losses = {name: step(batch, loss_only=True) for name, step in steps.items()}
+        configs['dense'] = dense = copy.deepcopy(cfg)
+        dense.model.backbone.with_mask_token = True
+        dense.model.decoder.with_mask_token = False
+    if args.decoder_masking:
+        configs['half predicted'] = half = copy.deepcopy(cfg)
+        pipeline = half.train_dataloader.dataset.pipeline
+        pipeline.insert(len(pipeline) - 1, dict(type='DecoderMasking', ratio=0.5))
+    return configs
 
-    dtype = torch.bfloat16 if args.amp else torch.float32
-    product, product_macs = matmul(device, dtype)
-    functions = {name: (lambda step=step: step(batch)) for name, step in steps.items()}
-    times = time_in_turn({'matmul': product, **functions}, device, args.runs, args.warmup)
-    figures = summarise(cfg, args, times, losses, product_macs)
-    figures['peak_gib'] = {name: peak_gib(step, batch, device) for name, step in steps.items()}
-    figures['memory'] = memory(cfg, args, model)
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    args = parse_args(argv)
+    # Else there is a line for each parameter, and one for each registry that is searched.
+    MMLogger.get_instance('benchmark_step', log_level='ERROR')
+    with short_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        init_default_scope(cfg.get('default_scope', 'mmmae_st'))
+        measure(cfg, args)
+
+
+def measure(cfg: Config, args: argparse.Namespace) -> None:
+    """Time all variants of a config and write the figures."""
+    device = torch.device(args.device)
+    configs = variants(cfg, args)
+    steps = {}
+    for name, variant in configs.items():
+        torch.manual_seed(0)
+        model = MODELS.build(variant.model).to(device)
+        steps[name] = Step(model, variant, make_batch(model, variant, args), args)
+    if args.reference:
+        ours = steps['ours']
+        steps['reference'] = Step(Reference(ours.model), cfg, ours.batch, args)
+        configs['reference'] = cfg
+    losses = {name: step.loss() for name, step in steps.items()}
+
+    product, product_macs = matmul(device, torch.bfloat16 if args.amp else torch.float32)
+    times = time_in_turn({'matmul': product, **steps}, device, args.runs, args.warmup)
+    figures = summarise(configs, args, times, losses, product_macs)
+    for name, step in steps.items():
+        figures['models'][name]['peak_gib'] = peak_memory(step, device) / 2**30
+    figures['memory'] = memory(cfg, args, steps['ours'].model)
     report(figures)
     if args.profile:
-        profile(steps['ours'], batch)
+        profile(steps['ours'])
     if args.out:
         Path(args.out).write_text(json.dumps(figures, indent=2) + '\n')
 
 
 def summarise(
-    cfg: Config,
+    configs: dict[str, Config],
     args: argparse.Namespace,
     times: dict[str, Timing],
     losses: dict[str, float],
     product_macs: int,
 ) -> dict:
     """Rates and ratios, plain data."""
-    cost = pretraining_cost(cfg)
     ceiling = product_macs / times['matmul'].median
     device = torch.device(args.device)
-    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else platform.processor()
+    if device.type == 'cuda':
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f'{platform.machine()} {torch.backends.cpu.get_cpu_capability()}'
     figures = dict(
         config=args.config,
-        device=f'{device.type} {name}'.strip(),
+        device=f'{device.type} {name}',
         threads=torch.get_num_threads(),
         torch=torch.__version__,
         dtype='bfloat16' if args.amp else 'float32',
         compiled=args.compile,
         batch=args.batch,
-        mask_ratio=cost.mask_ratio,
+        mask_ratio=pretraining_cost(configs['ours']).mask_ratio,
         ceiling_gmacs_per_second=ceiling / 1e9,
         models={},
     )
-    for key in (k for k in times if k != 'matmul'):
-        # A backward pass multiplies twice as much as the forward pass.
-        macs = 3 * cost.executed['dense' if key == 'dense' else 'sparse']
+    for key, cfg in configs.items():
+        # A backward pass multiplies twice as much as the forward pass. The reference is given what
+        # ours needs, so that its rate is that of useful work.
+        macs = 3 * pretraining_cost(cfg).executed['dense' if key == 'dense' else 'sparse']
         seconds = times[key].median / args.batch
         figures['models'][key] = dict(
             loss=losses[key],
@@ -253,18 +291,17 @@ def report(figures: dict) -> None:
         f'ceiling (matrix product): {figures["ceiling_gmacs_per_second"]:.1f} G multiply-adds/s\n'
     )
     print(
-        f'{"":10} {"clips/s":>9} {"s/clip":>8} {"fastest-slowest":>17} {"G/clip":>8} '
+        f'{"":14} {"clips/s":>9} {"s/clip":>8} {"fastest-slowest":>17} {"G/clip":>8} '
         f'{"G/s":>8} {"ceiling":>8} {"time/ours":>9} {"loss":>10} {"peak GiB":>9}'
     )
     for name, row in figures['models'].items():
         low, high = row['fastest_slowest']
-        peak = figures['peak_gib'][name]
         print(
-            f'{name:10} {row["clips_per_second"]:9.2f} {row["seconds_per_clip"]:8.4f} '
+            f'{name:14} {row["clips_per_second"]:9.2f} {row["seconds_per_clip"]:8.4f} '
             f'{low:8.4f}-{high:8.4f} {row["gmacs_per_clip"]:8.1f} '
             f'{row["gmacs_per_second"]:8.1f} {row["share_of_ceiling"]:8.0%} '
             f'{row["time_over_ours"]:9.2f} {row["loss"]:10.6f} '
-            f'{"" if peak is None else f"{peak:9.2f}"}'
+            f'{row["peak_gib"]:9.2f}'
         )
     memory = figures['memory']
     print(
@@ -275,10 +312,10 @@ def report(figures: dict) -> None:
         print(f'largest batch in {memory["budget_gib"]:.0f} GiB: {memory["largest_batch"]} clips')
 
 
-def profile(step: Step, batch: dict[str, torch.Tensor]) -> None:
+def profile(step: Step) -> None:
     """Print where the time of one step goes."""
     with torch.profiler.profile() as prof:
-        step(batch)
+        step()
     key = 'self_cuda_time_total' if torch.cuda.is_available() else 'self_cpu_time_total'
     print(prof.key_averages().table(sort_by=key, row_limit=20, max_name_column_width=48))
 

@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
-from mmmae_st.analysis.pretraining_cost import find_masking
+from mmmae_st.analysis.pretraining_cost import find_masks
 from mmmae_st.models.patching import token_grid
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.masks import masks_figure
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         clip = read_clip(args.video, args.num_frames, args.size, args.frame_interval)
         tubelet_size, patch_size = args.tubelet_size, args.patch_size
         if args.config:
-            masking = find_masking(load_config(args.config))
+            masking = find_masks(load_config(args.config)).encoder
             tubelet_size, patch_size = masking.tubelet_size, masking.patch_size
         grid = token_grid(clip.shape[:3], tubelet_size, patch_size)
         if args.config:
