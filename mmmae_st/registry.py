@@ -13,6 +13,7 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -33,7 +34,10 @@ TRANSFORMS = Registry(
     locations=['mmmae_st.datasets.transforms'],
 )
 FUNCTIONS = Registry(
-    'function', parent=MMENGINE_FUNCTIONS, scope='mmmae_st', locations=['mmmae_st.datasets']
+    'function',
+    parent=MMENGINE_FUNCTIONS,
+    scope='mmmae_st',
+    locations=['mmmae_st.datasets', 'mmmae_st.engine'],
 )
 METRICS = Registry(
     'metric', parent=MMENGINE_METRICS, scope='mmmae_st', locations=['mmmae_st.evaluation']
@@ -42,6 +46,12 @@ HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmmae_st', locations=['mm
 OPTIM_WRAPPERS = Registry(
     'optimizer wrapper',
     parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='mmmae_st',
+    locations=['mmmae_st.engine'],
+)
+STRATEGIES = Registry(
+    'strategy',
+    parent=MMENGINE_STRATEGIES,
     scope='mmmae_st',
     locations=['mmmae_st.engine'],
 )

@@ -5,6 +5,7 @@ import os
 
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmmae_st.engine.checkpointing import find_resumable
@@ -101,7 +102,8 @@ def main() -> None:
         cfg = load_config(args)
         check_config(cfg)
         prepare_runtime(cfg)
-        Runner.from_cfg(cfg).train()
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
-# The decoder predicts half of the removed patches, in running cells (VideoMAE V2, arXiv 2303.16727):
-# a faster step for a changed objective. The paper has no such row; docs/performance.md has the time.
+# The decoder predicts half of the removed patches, in running cells (VideoMAE V2,
+# arXiv 2303.16727): a faster step for a changed objective. Not in the paper; its time is in
+# docs/performance.md.
 _base_ = '../mae_st_vitl_k400.py'
 
 pipeline = _base_.train_pipeline

@@ -9,6 +9,7 @@ from .mask_annealing import MaskAnnealingHook
 from .optim_wrapper import BFloat16OptimWrapper
 from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
+from .sharding import ShardedOptimWrapper, ShardedStrategy, wrap_blocks
 from .step_seed import StepSeedHook
 from .throughput import ThroughputHook
 
@@ -21,7 +22,10 @@ __all__ = [
     'PreemptionHook',
     'ReconstructionHook',
     'SafeCheckpointHook',
+    'ShardedOptimWrapper',
+    'ShardedStrategy',
     'StepSeedHook',
     'ThroughputHook',
     'prepare_runtime',
+    'wrap_blocks',
 ]

@@ -51,6 +51,15 @@ def temporary_name(target: Path) -> Path:
     return target.with_name(f'.{target.name}.incomplete')
 
 
+def complete(target: Path) -> None:
+    """Make ``target`` of the file that stands under its temporary name: synced and renamed."""
+    temporary = temporary_name(target)
+    with temporary.open('rb') as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, target)
+    _sync_folder(target.parent)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what killed writes left in a folder."""
     for path in Path(folder).glob('.*.incomplete'):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from mmmae_st.registry import HOOKS
 
-from .atomic_file import BACKEND, remove_leftovers
+from .atomic_file import BACKEND, complete, remove_leftovers, temporary_name
 from .failures import stop_together
 from .plain_data import make_plain, restore_histories
 from .resume import (
@@ -53,6 +53,8 @@ class SafeCheckpointHook(CheckpointHook):
     Raises:
         ValueError: For an impossible argument, naming it.
     """
+
+    last_ckpt: str | None
 
     def __init__(
         self,
@@ -115,15 +117,18 @@ class SafeCheckpointHook(CheckpointHook):
         if runner._resume:
             check_same_run(runner, checkpoint)
 
-    def save_in_mid_epoch(self, runner: Runner) -> str | None:
-        """Save after the running iteration, whatever ``by_epoch`` and ``interval`` say.
+    def save_in_mid_epoch(self, runner: Runner, done: int) -> str | None:
+        """Save after ``done`` iterations, whatever ``by_epoch`` and ``interval`` say.
 
         Returns:
             Path of the checkpoint, None when it could not be written.
         """
-        filename = f'iter_{runner.iter + 1}.pth'
-        if self.last_ckpt is None or os.path.basename(self.last_ckpt) != filename:
-            meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+        filename = f'iter_{done}.pth'
+        names = {filename}
+        if done == runner.epoch * len(runner.train_dataloader):
+            names.add(f'epoch_{runner.epoch}.pth')
+        if self.last_ckpt is None or os.path.basename(self.last_ckpt) not in names:
+            meta = dict(epoch=runner.epoch, iter=done)
             if not self._save(runner, filename, meta):
                 return None
         return self.last_ckpt
@@ -147,24 +152,31 @@ class SafeCheckpointHook(CheckpointHook):
             hub.update_info('kept_checkpoints', [*kept[len(outdated) :], filename])
             if is_main_process():
                 for name in outdated:
-                    Path(self.out_dir, name).unlink(missing_ok=True)
+                    _remove(runner, Path(self.out_dir, name))
         return True
 
     def _write(self, runner: Runner, filename: str, meta: dict, weights_only: bool = False) -> bool:
-        """Write a checkpoint on the main process; every process learns whether it worked."""
-        problem = [None]
-        if is_main_process():
-            path = os.path.join(self.out_dir, filename)
+        """Write a checkpoint on the main process; every process learns whether it worked.
+
+        When each process holds a part of the model, all of them take part.
+        """
+        problem: list[str | None] = [None]
+        path = os.path.join(self.out_dir, filename)
+        sharded = isinstance(runner, FlexibleRunner)  # writes without a file backend
+        if is_main_process() or sharded:
             try:
                 runner.save_checkpoint(
                     self.out_dir,
-                    filename,
+                    temporary_name(Path(path)).name if sharded else filename,
                     save_optimizer=not weights_only,
                     save_param_scheduler=not weights_only,
                     meta=dict(meta),
+                    by_epoch=meta['iter'] == runner.iter,
                     backend_args=self.backend_args,
                 )
-                if not weights_only:
+                if sharded and is_main_process():
+                    complete(Path(path))
+                if not weights_only and is_main_process():
                     last = os.path.join(runner.work_dir, 'last_checkpoint')
                     self.file_backend.put_text(path, last)
             except OSError as error:
@@ -178,10 +190,11 @@ class SafeCheckpointHook(CheckpointHook):
     def _report(self, runner: Runner, problem: str) -> None:
         previous = f'The one before, {self.last_ckpt}, is intact' if self.last_ckpt else 'None yet'
         if self.on_error == 'continue':
-            runner.logger.error(
-                f"{problem}. {previous}. on_error='continue': the run goes on and tries again at "
-                'the next checkpoint.'
-            )
+            if is_main_process():  # the other processes would show errors too
+                runner.logger.error(
+                    f"{problem}. {previous}. on_error='continue': the run goes on and tries again "
+                    'at the next checkpoint.'
+                )
             return
         stop_together(RuntimeError(f"{problem}. {previous}. on_error='stop': the run ends here."))
 
@@ -222,7 +235,7 @@ class SafeCheckpointHook(CheckpointHook):
                 text = json.dumps(best, indent=2)
                 self.file_backend.put_text(text, os.path.join(self.out_dir, BEST_FILE))
                 if old is not None and old['path'] != best[metric]['path']:
-                    Path(old['path']).unlink(missing_ok=True)
+                    _remove(runner, Path(old['path']))
             runner.logger.info(f'Best {metric} so far, {score:.4f}: {best[metric]["path"]}')
 
     def _restore_best(self, runner: Runner) -> None:
@@ -230,3 +243,10 @@ class SafeCheckpointHook(CheckpointHook):
         path = Path(self.out_dir, BEST_FILE)
         if self.save_best and path.exists():
             runner.message_hub.update_info('best_checkpoints', json.loads(path.read_text()))
+
+
+def _remove(runner: Runner, path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # no reason to stop: the next save tells whether the disk is lost
+        runner.logger.warning(f'cannot remove {path}: {error}')

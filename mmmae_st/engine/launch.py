@@ -1,5 +1,7 @@
 """What a config needs to run where it is started."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
@@ -35,7 +37,9 @@ def prepare_runtime(cfg: Config) -> None:
         )
     if not dist.is_initialized():
         dist.init_process_group('gloo')
-    wrapper = dict(type='MMDistributedDataParallel', device_ids=None)
+    if 'strategy' in cfg:  # which wraps the model
+        return
+    wrapper: dict[str, Any] = dict(type='MMDistributedDataParallel', device_ids=None)
     if cfg.get('find_unused_parameters', False):
         wrapper['find_unused_parameters'] = True
     cfg.setdefault('model_wrapper_cfg', wrapper)

@@ -72,7 +72,7 @@ class MaskAnnealingHook(Hook):
         clips = args[0]
         seed, epoch = self._key
         ratio = annealed_ratio(epoch, self._max_epochs, self.ratio)
-        grid = token_grid(tuple(clips.shape[2:]), backbone.tubelet_size, backbone.patch_size)
+        grid = token_grid(clips.shape[2:], backbone.tubelet_size, backbone.patch_size)
         ids = [draw_ids(grid, ratio, (seed, epoch, *clip)) for clip in self._clips]
         return args, dict(kwargs, ids_keep=torch.from_numpy(np.stack(ids)).to(clips.device))
 

@@ -6,9 +6,11 @@ from logging import WARNING
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from .safe_loading import load_plain
 
@@ -160,7 +162,13 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
             f'run {length}: resume with the same data, batch size and number of processes, or '
             'start a new run from its weights with load_from'
         )
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = runner.model
+    if isinstance(model, FullyShardedDataParallel):
+        if not is_main_process():  # which alone gets the whole state
+            model.state_dict()
+            return
+    elif is_model_wrapper(model):
+        model = model.module
     ours = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     theirs = {
         name.removeprefix('module.'): tuple(value.shape)

@@ -61,6 +61,11 @@ class PositionEmbedding(nn.Module):
         with_cls_token: Also hold an embedding for the class token (zero for ``'sincos'``).
     """
 
+    spatial: Tensor
+    temporal: Tensor
+    joint: Tensor
+    cls: Tensor
+
     def __init__(
         self,
         embed_dims: int,
@@ -220,6 +225,7 @@ def init_transformer(module: nn.Module) -> None:
             nn.init.zeros_(child.bias)
         elif isinstance(child, nn.Conv3d):
             nn.init.xavier_uniform_(child.weight.view(child.weight.shape[0], -1))
+            assert child.bias is not None
             nn.init.zeros_(child.bias)
     for child in module.modules():
         if isinstance(child, Attention):

@@ -177,7 +177,7 @@ class SpatiotemporalMAE(BaseModel):
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None
     ) -> tuple[int, int, int]:
         backbone = self.backbone
-        grid = token_grid(tuple(inputs.shape[2:]), backbone.tubelet_size, backbone.patch_size)
+        grid = token_grid(inputs.shape[2:], backbone.tubelet_size, backbone.patch_size)
         drawn = data_samples[0].get('grid') if data_samples else None
         if drawn is not None and tuple(drawn) != grid:
             raise ValueError(

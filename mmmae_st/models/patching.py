@@ -5,13 +5,15 @@ K kept tokens, M removed tokens, u p q frames, rows and columns of a patch. A to
 position in (t, h, w) order, the last axis fastest.
 """
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor
 
 
 def token_grid(
-    clip_size: tuple[int, int, int], tubelet_size: int, patch_size: int
+    clip_size: Sequence[int], tubelet_size: int, patch_size: int
 ) -> tuple[int, int, int]:
     """Token grid (t, h, w) of a clip.
 

@@ -144,7 +144,7 @@ class SpacetimeViT(BaseModule):
             ValueError: If the clip does not divide into patches, or a feature map is asked of a
                 part of the patches.
         """
-        grid = token_grid(tuple(x.shape[2:]), self.tubelet_size, self.patch_size)
+        grid = token_grid(x.shape[2:], self.tubelet_size, self.patch_size)
         if self.out_type == 'featmap' and ids_keep is not None:
             raise ValueError("out_type='featmap' needs all patches: ids_keep must be None")
         tokens = self.patch_embed(x, ids_keep) + self.pos_embed(grid, ids_keep)

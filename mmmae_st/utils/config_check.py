@@ -15,7 +15,8 @@ from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from .signatures import argument_problems, suggestion, type_problems
+from .config_values import VALUE_CHECKS
+from .signatures import argument_problems, scalar_problems, suggestion, type_problems
 
 # Parts of a Runner's config, the registry of each and the class when it names none.
 PARTS: dict[str, tuple[Registry, str | None]] = {
@@ -46,6 +47,11 @@ INSIDE = {
     'vis_backends': registries.VISBACKENDS,
     'metrics': registries.METRICS,
 }
+# Top-level keys that mmengine or the tools read besides the arguments of the Runner.
+OTHER_PARTS = (
+    *('model_wrapper_cfg', 'find_unused_parameters', 'custom_imports', 'auto_scale_lr'),
+    *('runner_type', 'strategy'),
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER_PARTS = {
     'dataset': registries.DATASETS,
@@ -58,11 +64,15 @@ LOADER_PARTS = {
 PLAIN_KEYS = {
     'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
     'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
+    'env_cfg.dist_cfg': ('backend', 'timeout', 'init_backend', 'init_method', 'port'),
     'auto_scale_lr': ('enable', 'base_batch_size'),
     'optim_wrapper.clip_grad': (
         *('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'),
     ),
 }
+# Hooks that mmengine registers under these names; a misspelt one would be a second one.
+HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 # Read by the wrapper's constructor, not by the wrapper.
 CONSTRUCTOR_KEYS = ('optimizer', 'constructor', 'paramwise_cfg')
 PARAMWISE_KEYS = (
@@ -77,7 +87,8 @@ def check_config(cfg: Config) -> None:
     """Check keys, types and values of a config.
 
     Every dict that names a component (``type=...``) is compared with the signature of that
-    component, recursively; components of mmmae_st are also built, models on the ``meta`` device.
+    component, recursively. Values are tried: components of mmmae_st and the model are built, models
+    on the ``meta`` device, and the optimiser and the schedules make steps on a weight of their own.
 
     Args:
         cfg: A full config of a Runner.
@@ -104,6 +115,7 @@ class _Check:
                 part = {name: value for name, value in part.items() if name != 'by_epoch'}
             if key == 'default_hooks':
                 for name, hook in (part or {}).items():
+                    self.hook_name(name, f'{key}.{name}')
                     self.part(hook, f'{key}.{name}', registry, default)
             else:
                 self.part(part, key, registry, default)
@@ -118,14 +130,25 @@ class _Check:
         wrapper = cfg.get('optim_wrapper') or {}
         if 'constructor' not in wrapper:
             self.plain(wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg', PARAMWISE_KEYS)
+        for check in VALUE_CHECKS:
+            with DefaultScope.overwrite_default_scope(self.scope):
+                for path, problem in check(cfg):
+                    if not any(known.startswith(path) for known, _ in self.problems):
+                        self.problems.append((path, problem))
 
     def part(self, value: Any, path: str, registry: Registry, default: str | None = None) -> bool:
         """Check a component, or a list of them; return whether it is sound."""
         if isinstance(value, list | tuple):
             results = [self.part(item, f'{path}[{i}]', registry) for i, item in enumerate(value)]
             return all(results)
-        if not isinstance(value, Mapping) or ('type' not in value and default is None):
+        if not isinstance(value, Mapping):
             return True
+        if 'type' not in value and default is None:
+            parts = [
+                self.part(item, f'{path}.{key}', INSIDE.get(key, registry))
+                for key, item in value.items()
+            ]
+            return all(parts)
         outer, self.scope = self.scope, value.get('_scope_', self.scope)
         try:
             return self.component(value, path, registry, default)
@@ -147,8 +170,8 @@ class _Check:
         for key, item in value.items():
             self.part(item, f'{path}.{key}', INSIDE.get(key, registry))
         ours = component.__module__.startswith('mmmae_st.')
-        if ours and len(self.problems) == before:
-            self.note(path, type_problems(component, given))
+        if len(self.problems) == before:
+            self.note(path, (type_problems if ours else scalar_problems)(component, given))
         if ours and len(self.problems) == before:
             self.build(component, given, path, registry)
         return len(self.problems) == before
@@ -163,7 +186,7 @@ class _Check:
         try:
             with torch.device('meta'), DefaultScope.overwrite_default_scope(self.scope):
                 component(**arguments)
-        except (ValueError, TypeError, AssertionError) as error:
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
             self.problems.append((path, str(error)))
 
     def loader(self, value: Mapping, path: str) -> None:
@@ -171,6 +194,7 @@ class _Check:
         accepted = [*inspect.signature(DataLoader.__init__).parameters, *LOADER_PARTS]
         accepted += ['num_batch_per_epoch', 'disable_subprocess_warning']
         self.plain(value, path, sorted({*accepted} - {'self'}))
+        self.note(path, scalar_problems(DataLoader, value))
         for key, registry in LOADER_PARTS.items():
             self.part(value.get(key), f'{path}.{key}', registry)
 
@@ -205,12 +229,18 @@ class _Check:
         self.problems.append((f'{path}.type', f'no component is called {kind!r}{hint}'))
         return None
 
+    def hook_name(self, name: str, path: str) -> None:
+        """The hook meant would be there all the same, as mmengine has it by default."""
+        close = get_close_matches(name, HOOK_NAMES, n=1, cutoff=0.8)
+        if name not in HOOK_NAMES and close:
+            self.problems.append((path, f'did you mean {close[0]!r}?'))
+
     def _top_level(self, cfg: Config) -> None:
         """A part of the Runner under a misspelt name would be passed over in silence."""
-        known = {*inspect.signature(Runner.__init__).parameters, 'model_wrapper_cfg'}
-        for key, value in cfg.items():
+        known = {*inspect.signature(Runner.__init__).parameters, *OTHER_PARTS}
+        for key in cfg:
             close = get_close_matches(key, sorted(known), n=1, cutoff=0.88)
-            if key not in known and close and isinstance(value, dict | list):
+            if key not in known and close:
                 problem = f'a Runner has no such part; did you mean {close[0]!r}?'
                 self.problems.append((key, problem))
 

@@ -10,6 +10,7 @@ from typing import Any
 # Given by the Runner or by the registry that builds the component, not by the config.
 INJECTED = {'self', 'runner', 'dataloader', 'evaluator', 'params', 'optimizer'}
 INJECTED |= {'dataset', 'seed', 'module', 'param_name', 'name', 'save_dir', 'data_batch'}
+_NUMBERS = {bool, int, float}
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -67,10 +68,37 @@ def type_problems(component: Callable, given: Mapping[str, Any]) -> list[tuple[s
     function = component.__init__ if inspect.isclass(component) else component
     hints = typing.get_type_hints(function)
     return [
-        (key, f'must be {_describe(hints[key])}, got {value!r} ({type(value).__name__})')
+        (key, _wrong_type(value, hints[key]))
         for key, value in given.items()
         if key in hints and not fits(value, hints[key])
     ]
+
+
+def scalar_problems(component: Callable, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Texts given for numbers and the other way round: (name, what is wrong).
+
+    For components of other packages, whose annotations are too loose to be held to. Where there is
+    none, the default tells the type.
+    """
+    function = component.__init__ if inspect.isclass(component) else component
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):  # names that are imported for type checkers only
+        hints = {}
+    problems = []
+    for key, parameter in (accepted_arguments(component) or {}).items():
+        value = given.get(key)
+        if type(value) not in (str, int, float):
+            continue
+        default = parameter.default
+        hint = hints.get(key, type(default) if type(default) in _NUMBERS else Any)
+        kinds = set(typing.get_args(hint)) or {hint}
+        if not all(isinstance(kind, type) for kind in kinds):
+            continue  # nothing is known, or too much
+        wrong = kinds & (_NUMBERS if isinstance(value, str) else {str})
+        if wrong and not fits(value, hint):
+            problems.append((key, _wrong_type(value, hint)))
+    return problems
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -118,5 +146,6 @@ def _is_open(parameters: typing.Iterable[inspect.Parameter]) -> bool:
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
-def _describe(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace('typing.', '')
+def _wrong_type(value: Any, hint: Any) -> str:
+    expected = hint.__name__ if isinstance(hint, type) else str(hint).replace('typing.', '')
+    return f'must be {expected}, got {value!r} ({type(value).__name__})'

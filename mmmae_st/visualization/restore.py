@@ -115,7 +115,7 @@ def restore(
     device = next(model.parameters()).device
     clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
     video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)
-    grid = token_grid(tuple(video.shape[2:]), backbone.tubelet_size, backbone.patch_size)
+    grid = token_grid(video.shape[2:], backbone.tubelet_size, backbone.patch_size)
     num_tokens = grid[0] * grid[1] * grid[2]
     ids_keep = draw_mask(mask, grid, ratio, seed).to(device)
     ids_removed = removed_ids(ids_keep, num_tokens)

@@ -1,0 +1,221 @@
+"""Tries the values of a config on stand-ins: a weight for a model, a number for a set of videos.
+
+What mmengine and PyTorch would find out when training starts, or epochs later, is found out here.
+Each function yields (path in the config, what is wrong).
+"""
+
+import copy
+import logging
+import multiprocessing
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine import registry as registries
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
+from torch import nn
+from torch.utils.data import DataLoader
+
+from .signatures import argument_problems, type_problems
+
+Problems = Iterator[tuple[str, str]]
+# Least value of numbers that nobody checks before they are used.
+AT_LEAST: dict[str, int] = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.max_iters': 1,
+    'train_cfg.val_interval': 1,
+    'log_processor.window_size': 1,
+    'default_hooks.logger.interval': 1,
+    'randomness.seed': 0,
+    'auto_scale_lr.base_batch_size': 1,
+}
+CHOICES: dict[str, tuple] = {
+    'log_level': tuple(logging.getLevelNamesMapping()),
+    'env_cfg.mp_cfg.mp_start_method': tuple(multiprocessing.get_all_start_methods()),
+    'env_cfg.dist_cfg.backend': ('nccl', 'gloo', 'mpi', 'ucc', 'xccl', 'hccl', 'cncl', 'smddp'),
+    'val_evaluator.collect_device': ('cpu', 'gpu'),
+    'test_evaluator.collect_device': ('cpu', 'gpu'),
+    'model.cls_head.average_clips': ('prob', 'score', None),
+}
+LOADER_ARGUMENTS = (
+    *('batch_size', 'num_workers', 'pin_memory', 'drop_last', 'timeout', 'prefetch_factor'),
+    'persistent_workers',
+)
+MAX_STEPS = 300  # of a schedule
+
+
+def plain_values(cfg: Config) -> Problems:
+    """Numbers and words that stand for themselves."""
+    for path, least in AT_LEAST.items():
+        value = _lookup(cfg, path)
+        if value is not None and (type(value) is not int or value < least):
+            yield path, f'must be an integer of at least {least}, got {value!r}'
+    for path, choices in CHOICES.items():
+        value = _lookup(cfg, path)
+        if value is not None and value not in choices:
+            yield path, f'must be one of {choices}, got {value!r}'
+    norm = _lookup(cfg, 'optim_wrapper.clip_grad.max_norm')
+    if norm is not None and (type(norm) not in (int, float) or norm <= 0):
+        yield 'optim_wrapper.clip_grad.max_norm', f'must be a positive number, got {norm!r}'
+
+
+def loaders(cfg: Config) -> Problems:
+    """PyTorch's loader checks its arguments when it is made; no worker is started."""
+    for path in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        given = cfg.get(path) or {}
+        arguments = {key: given[key] for key in LOADER_ARGUMENTS if key in given}
+        yield from _attempt(path, partial(DataLoader, [0], **arguments))
+
+
+def optimiser(cfg: Config) -> Problems:
+    """The optimiser, its wrapper, the constructor and the schedules, on one weight."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
+    build_groups = _component(registries.OPTIM_WRAPPER_CONSTRUCTORS, constructor)
+    if build_groups is None:
+        yield 'optim_wrapper.constructor', f'no component is called {constructor!r}'
+        return
+    kind = _component(registries.OPTIMIZERS, wrapper.get('optimizer', {}).get('type'))
+    if kind is None or not kind.__module__.startswith('torch.optim'):
+        return  # others may need a device or several processes
+
+    def optimizer() -> torch.optim.Optimizer:
+        arguments = {key: value for key, value in wrapper['optimizer'].items() if key != 'type'}
+        return kind([nn.Parameter(torch.zeros(1))], **arguments)
+
+    def construct() -> None:
+        settings = copy.deepcopy(dict(wrapper))
+        build_groups(settings, settings.pop('paramwise_cfg', None))
+
+    problems = list(_attempt('optim_wrapper.optimizer', optimizer))
+    yield from problems
+    if problems:
+        return
+    wrap = _component(registries.OPTIM_WRAPPERS, wrapper.get('type', 'OptimWrapper'))
+    if wrap is OptimWrapper or (wrap and wrap.__module__.startswith('mmmae_st.')):
+        steps = wrapper.get('accumulative_counts', 1)
+        yield from _attempt('optim_wrapper', lambda: wrap(optimizer(), accumulative_counts=steps))
+    yield from _attempt('optim_wrapper.paramwise_cfg', construct)
+    schedules = cfg.get('param_scheduler')
+    for i, schedule in enumerate(schedules if isinstance(schedules, list) else []):
+        follow = partial(_follow, schedule, optimizer)
+        yield from _attempt(f'param_scheduler[{i}]', follow)
+
+
+def foreign_model(cfg: Config) -> Problems:
+    """Build a model of another package, and see whether its parts fit one another."""
+    given = cfg.get('model') or {}
+    kind = _component(registries.MODELS, given.get('type'), given.get('_scope_'))
+    if kind is None or kind.__module__.startswith('mmmae_st.'):
+        return
+    given = copy.deepcopy(given)
+    preprocessor = given.pop('data_preprocessor', None)
+    built: list[nn.Module] = []
+
+    def build() -> None:
+        with torch.device('meta'):
+            built.append(registries.MODELS.build(given))
+
+    yield from _attempt('model', build)
+    if preprocessor is not None:  # mixup's distributions cannot be on the meta device
+        path = 'model.data_preprocessor'
+        yield from _attempt(path, lambda: registries.MODELS.build(preprocessor))
+    for path in ('cls_head', 'roi_head.bbox_head') if built else ():
+        width = getattr(getattr(built[0], 'backbone', None), 'embed_dims', None)
+        wanted = _lookup(given, f'{path}.in_channels')
+        if None not in (width, wanted) and width != wanted:
+            problem = f'must be {width}, the width of the backbone, got {wanted!r}'
+            yield f'model.{path}.in_channels', problem
+    classes = dict(_find('num_classes', cfg.model, 'model'))
+    if len(set(classes.values())) > 1:
+        listed = ', '.join(f'{path}={number}' for path, number in classes.items())
+        yield next(iter(classes)), f'all num_classes of a model must be the same, got {listed}'
+
+
+def frozen_evaluation(cfg: Config) -> Problems:
+    """Options of k-NN and of the probes."""
+    if 'backbone' not in cfg:
+        return
+    from mmmae_st.evaluation import AttentiveProbe, knn_accuracy, probe_accuracy
+
+    own = ('token_grid', 'num_heads')  # of the attentive probe, read by the tool
+    for path, function, by_tool in (
+        ('knn', knn_accuracy, ('train', 'test')),
+        ('linear', probe_accuracy, ('train', 'test', 'build')),
+        ('attentive', probe_accuracy, ('train', 'test', 'build')),
+    ):
+        given = {key: value for key, value in (cfg.get(path) or {}).items() if key not in own}
+        found = argument_problems(function, dict.fromkeys(by_tool) | given)
+        for key, problem in found or type_problems(function, given):
+            yield f'{path}.{key}', problem
+    heads = _lookup(cfg, 'attentive.num_heads')
+    with torch.device('meta'):
+        try:
+            width = registries.MODELS.build(cfg.backbone).embed_dims
+        except (ValueError, TypeError, KeyError):
+            return  # found elsewhere
+        yield from _attempt('attentive.num_heads', lambda: AttentiveProbe(width, 2, heads))
+
+
+VALUE_CHECKS: tuple[Callable[[Config], Problems], ...] = (
+    plain_values,
+    loaders,
+    optimiser,
+    foreign_model,
+    frozen_evaluation,
+)
+
+
+def _attempt(path: str, function: Callable[[], Any]) -> Problems:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # they come again when it is built for good
+            function()
+    except Exception as error:  # whatever it is, training would meet it
+        yield path, f'{error}' or type(error).__name__
+
+
+def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer]) -> None:
+    """Go through a schedule; the unit of its steps makes no difference."""
+    own = ('type', 'convert_to_iter_based')
+    arguments = {key: value for key, value in given.items() if key not in own}
+    stand_in = optimizer()
+    schedule = _component(registries.PARAM_SCHEDULERS, given['type'])(stand_in, **arguments)
+    stand_in.step()
+    for _ in range(min(schedule.end, MAX_STEPS)):
+        schedule.step()
+
+
+def _component(registry: registries.Registry, kind: Any, scope: str | None = None) -> Any:
+    """The class that ``type`` names, in the default scope; None when there is none."""
+    if not isinstance(kind, str):
+        return kind
+    current = DefaultScope.get_current_instance()
+    scope = scope or (current.scope_name if current else 'mmengine')
+    with suppress(ImportError):
+        return registry.children.get(scope, registry).get(kind)
+    return None
+
+
+def _lookup(cfg: Mapping, path: str) -> Any:
+    value: Any = cfg
+    for name in path.split('.'):
+        value = value.get(name) if isinstance(value, Mapping | Config) else None
+    return value
+
+
+def _find(key: str, value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every value under a key, however deep, with its path."""
+    if isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _find(key, item, f'{path}[{i}]')
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if name == key:
+                yield f'{path}.{name}', item
+            yield from _find(key, item, f'{path}.{name}')
