@@ -1,13 +1,12 @@
 """Times one training step against what the machine can multiply, in the same minutes."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-import psutil
 import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -61,34 +60,38 @@ def matmul(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], objec
     return lambda: a @ b, size**3
 
 
-def peak_memory(function: Callable[[], object], device: torch.device) -> int:
-    """Bytes that a call needs at its peak, above what is held before it.
+def peak_memory(function: Callable[[], object], device: torch.device) -> int | None:
+    """Bytes that a call needs at its peak, above what is held before it; None on a CPU."""
+    if device.type != 'cuda':
+        return None
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    function()
+    return torch.cuda.max_memory_allocated(device) - before
 
-    On a GPU as its allocator counts; on a CPU the growth of the process, looked at every
-    millisecond.
+
+def kept_bytes(forward: Callable[[], object], model: nn.Module) -> int:
+    """Bytes that a forward pass keeps for the backward pass: distinct storages, without weights.
+
+    Args:
+        forward: Runs the model and returns what depends on it, which is not used.
+        model: Its parameters and buffers are not counted.
     """
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        function()
-        return torch.cuda.max_memory_allocated(device) - before
+    held = {
+        tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())
+    }
+    kept: dict[int, torch.UntypedStorage] = {}  # holding them keeps their addresses apart
 
-    process, peak, stop = psutil.Process(), [0], threading.Event()
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in held:
+            kept[storage.data_ptr()] = storage
+        return tensor
 
-    def watch() -> None:
-        while not stop.wait(0.001):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    before = process.memory_info().rss
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        function()
-    finally:
-        stop.set()
-        thread.join()
-    return max(peak[0] - before, 0)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        forward()
+    return sum(storage.nbytes() for storage in kept.values())
 
 
 def _wait(device: torch.device) -> None:

@@ -37,6 +37,9 @@ def test_all_variants(benchmark, config, tmp_path, capsys):
     assert models['reference']['loss'] == pytest.approx(models['ours']['loss'], abs=1e-5)
     assert models['dense']['gmacs_per_clip'] > models['ours']['gmacs_per_clip']
     assert models['half predicted']['gmacs_per_clip'] < models['ours']['gmacs_per_clip']
+    kept = {name: row['kept_mib_per_clip'] for name, row in models.items()}
+    assert kept['half predicted'] < kept['ours'] < kept['dense']
+    assert kept['ours'] < kept['reference'] < 10 * kept['ours']
     for row in models.values():
         low, high = row['fastest_slowest']
         assert 0 < low <= row['seconds_per_clip'] <= high

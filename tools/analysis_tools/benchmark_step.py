@@ -33,7 +33,7 @@ from mmmae_st.analysis.command_line import (
     tool_parser,
 )
 from mmmae_st.analysis.pretraining_cost import find_masks, pretraining_cost
-from mmmae_st.analysis.step_time import Timing, matmul, peak_memory, time_in_turn
+from mmmae_st.analysis.step_time import Timing, kept_bytes, matmul, peak_memory, time_in_turn
 from mmmae_st.models.checkpoint import Weights, to_mae_st
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,9 +94,12 @@ class Step:
 
     def __call__(self) -> None:
         """Train on the batch."""
+        self.wrapper.update_params(self.forward_pass())
+
+    def forward_pass(self) -> torch.Tensor:
+        """Loss on the batch, with its graph."""
         with self.wrapper.optim_context(self.model):
-            loss = self.forward(**self.batch, mode='loss')['loss']
-        self.wrapper.update_params(loss)
+            return self.forward(**self.batch, mode='loss')['loss']
 
     @torch.no_grad()
     def loss(self) -> float:
@@ -211,7 +214,11 @@ def measure(cfg: Config, args: argparse.Namespace) -> None:
     times = time_in_turn({'matmul': product, **steps}, device, args.runs, args.warmup)
     figures = summarise(configs, args, times, losses, product_macs)
     for name, step in steps.items():
-        figures['models'][name]['peak_gib'] = peak_memory(step, device) / 2**30
+        peak = peak_memory(step, device)
+        figures['models'][name].update(
+            kept_mib_per_clip=kept_bytes(step.forward_pass, step.model) / args.batch / 2**20,
+            peak_gib=None if peak is None else peak / 2**30,
+        )
     figures['memory'] = memory(cfg, args, steps['ours'].model)
     report(figures)
     if args.profile:
@@ -292,7 +299,8 @@ def report(figures: dict) -> None:
     )
     print(
         f'{"":14} {"clips/s":>9} {"s/clip":>8} {"fastest-slowest":>17} {"G/clip":>8} '
-        f'{"G/s":>8} {"ceiling":>8} {"time/ours":>9} {"loss":>10} {"peak GiB":>9}'
+        f'{"G/s":>8} {"ceiling":>8} {"time/ours":>9} {"loss":>10} {"kept MiB/clip":>13} '
+        f'{"peak GiB":>9}'
     )
     for name, row in figures['models'].items():
         low, high = row['fastest_slowest']
@@ -301,7 +309,8 @@ def report(figures: dict) -> None:
             f'{low:8.4f}-{high:8.4f} {row["gmacs_per_clip"]:8.1f} '
             f'{row["gmacs_per_second"]:8.1f} {row["share_of_ceiling"]:8.0%} '
             f'{row["time_over_ours"]:9.2f} {row["loss"]:10.6f} '
-            f'{row["peak_gib"]:9.2f}'
+            f'{row["kept_mib_per_clip"]:13.0f} '
+            f'{"" if row["peak_gib"] is None else format(row["peak_gib"], "9.2f")}'
         )
     memory = figures['memory']
     print(
