@@ -16,6 +16,7 @@ from mmengine.runner import load_checkpoint
 from torch import Tensor
 
 from mmmae_st.datasets import VideoReadError
+from mmmae_st.engine.safe_loading import use_safe_loading
 from mmmae_st.registry import TRANSFORMS
 
 
@@ -49,6 +50,7 @@ def predict(video: str, cfg: Config, checkpoint: str, device: str) -> tuple[Tens
     """
     DefaultScope.get_instance('demo', scope_name=cfg.default_scope)
     model = MODELS.build(cfg.model)
+    use_safe_loading()
     load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
     model.to(device).eval()
     steps = [

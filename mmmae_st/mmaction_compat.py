@@ -4,16 +4,18 @@ Importing this module applies the mends; configs that use mmaction2 name it::
 
     custom_imports = dict(imports=['mmmae_st.mmaction_compat'], allow_failed_imports=False)
 
-Nothing else of mmmae_st imports mmaction2, and where a complete mmaction2 and an older
-``transformers`` are installed nothing is changed. What is mended:
+Nothing else of mmmae_st imports mmaction2. What is mended, where it has to be:
 
 - the wheel lacks ``mmaction.models.localizers.drn`` (open-mmlab/mmaction2 issue 2714): an empty
   ``DRN`` stands in, which fails when it is built;
 - ``importlib_metadata`` is imported but not declared: the standard library's module serves;
 - ``transformers`` >= 4.56 has lost names that mmaction2's VindLU models import, and with them
-  ``mmaction.models`` cannot be imported at all: VindLU is switched off, with a warning.
+  ``mmaction.models`` cannot be imported at all: VindLU is switched off, with a warning;
+- the heads turn scores into numpy arrays to log the accuracy of batches that are not mixed, and
+  numpy has no bfloat16: they get float32.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -62,6 +64,20 @@ def mend_mmaction() -> None:
         _stand_in_for_drn()
     if importlib.util.find_spec('transformers') is not None:
         _check_transformers()
+
+
+def score_in_float32() -> None:
+    """Let the loss and the accuracy of mmaction2's heads be computed from float32 scores."""
+    head = importlib.import_module('mmaction.models.heads.base').BaseHead
+    loss_by_feat = head.loss_by_feat
+    if hasattr(loss_by_feat, '__wrapped__'):
+        return
+
+    @functools.wraps(loss_by_feat)
+    def in_float32(self: Any, cls_scores: Any, data_samples: Any) -> dict:
+        return loss_by_feat(self, cls_scores.float(), data_samples)
+
+    head.loss_by_feat = in_float32
 
 
 def _stand_in_for_drn() -> None:
@@ -117,3 +133,4 @@ def _version(package: str) -> str:
 
 
 mend_mmaction()
+score_in_float32()

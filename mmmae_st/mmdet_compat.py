@@ -4,12 +4,16 @@ Configs of detection name it::
 
     custom_imports = dict(imports=['mmmae_st.mmdet_compat'], allow_failed_imports=False)
 
-mmaction2 leaves its RoI heads out without a word when mmdet or the compiled operations of mmcv
-are missing, and a config then fails on an unknown name. Here the cause is said, with the command.
+mmaction2 unpickles the file of person boxes, and so would run what a file from elsewhere asks for:
+from here on ``mmengine.fileio.load`` reads plain data and arrays only. It also leaves its RoI heads
+out without a word when mmdet or the compiled operations of mmcv are missing, and a config then
+fails on an unknown name. Here the cause is said, with the command.
 """
 
 import importlib
 import importlib.util
+
+from mmmae_st.utils.array_pickle import use_array_pickles
 
 MISSING_MMACTION = 'detection needs mmaction2, which is not installed: pip install mmaction2==1.2.0'
 MISSING_MMDET = 'detection needs mmdet, which is not installed: pip install mmdet==3.3.0'
@@ -41,3 +45,4 @@ def require_detection() -> None:
 
 
 require_detection()
+use_array_pickles()

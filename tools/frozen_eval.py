@@ -15,6 +15,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
+from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.evaluation import (
     AttentiveProbe,
@@ -26,6 +27,7 @@ from mmmae_st.evaluation import (
 )
 from mmmae_st.models.checkpoint import load_pretrained
 from mmmae_st.registry import MODELS
+from mmmae_st.utils import check_config
 
 METHODS = ('knn', 'linear', 'attentive')
 Row = tuple[str, str, float, float]
@@ -112,10 +114,17 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Extract what the methods need, evaluate, write the table."""
+    """Check the config and evaluate."""
     args = parse_args()
-    cfg = load_config(args)
-    prepare_runtime(cfg)
+    with one_cause():
+        cfg = load_config(args)
+        check_config(cfg)
+        prepare_runtime(cfg)
+        run(cfg, args)
+
+
+def run(cfg: Config, args: argparse.Namespace) -> None:
+    """Extract what the methods need, evaluate, write the table."""
     if cfg.launcher != 'none' and not is_distributed():
         init_dist(cfg.launcher)
     os.makedirs(cfg.work_dir, exist_ok=True)

@@ -9,7 +9,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.safe_loading import use_safe_loading
+from mmmae_st.utils import check_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,6 +25,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='checkpoints that may run code when they are loaded; the others may not',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -61,10 +71,18 @@ def use_bfloat16(backbone: nn.Module) -> None:
 
 
 def main() -> None:
-    """Build the Runner, load every weight of the model and test."""
+    """Check the config, build the Runner, load every weight of the model and test."""
     args = parse_args()
-    cfg = load_config(args)
-    prepare_runtime(cfg)
+    use_safe_loading(args.trust_checkpoint)
+    with one_cause():
+        cfg = load_config(args)
+        check_config(cfg)
+        prepare_runtime(cfg)
+        test(cfg, args)
+
+
+def test(cfg: Config, args: argparse.Namespace) -> None:
+    """Test the checkpoint."""
     runner = Runner.from_cfg(cfg)
     try:
         runner.load_checkpoint(args.checkpoint, strict=True)

@@ -8,9 +8,9 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmmae_st.engine.checkpointing import find_resumable
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.resume import set_resume
 from mmmae_st.engine.safe_loading import use_safe_loading
 from mmmae_st.utils import check_config
 
@@ -62,10 +62,11 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = 'mmmae_st.BFloat16OptimWrapper'
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = find_resumable(cfg.work_dir) if args.resume == 'auto' else args.resume
-    elif cfg.get('load_from') and cfg.model.type == 'SpatiotemporalMAE':
+    if args.resume == 'auto':
+        set_resume(cfg)
+    elif args.resume:
+        cfg.resume, cfg.load_from = True, args.resume
+    if not cfg.get('resume') and cfg.get('load_from') and cfg.model.type == 'SpatiotemporalMAE':
         # Our loader knows foreign files too, and refuses what does not fill the model.
         cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
         cfg.load_from = None

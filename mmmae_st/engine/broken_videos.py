@@ -1,6 +1,7 @@
 """Keeps count of the videos that could not be read."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
@@ -66,7 +67,7 @@ class BrokenVideosHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
         """Note the failures of the batch; now and then, share them."""

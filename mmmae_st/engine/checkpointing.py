@@ -18,7 +18,6 @@ from .resume import (
     can_start_mid_epoch,
     check_accumulation,
     check_same_run,
-    find_resumable,  # noqa: F401
     skip_seen_samples,
 )
 

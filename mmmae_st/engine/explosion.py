@@ -106,7 +106,7 @@ class ExplosionHook(Hook):
         runner: Runner,
         batch_idx: int,
         data_batch: dict | None = None,
-        outputs: dict | None = None,
+        outputs: Any = None,
     ) -> None:
         """Average the losses over the processes and look at them."""
         outputs.update((name, value.detach()) for name, value in outputs.items())

@@ -75,9 +75,9 @@ def _plain(value: Any, path: str, left_out: list[str]) -> Any:
         items = {k: v for k, v in items.items() if v is not _LEFT_OUT}
         return OrderedDict(items) if isinstance(value, OrderedDict) else items
     if isinstance(value, list | tuple | set | frozenset):
-        items = [_plain(v, f'{path}[{i}]', left_out) for i, v in enumerate(value)]
-        items = [v for v in items if v is not _LEFT_OUT]
-        return tuple(items) if isinstance(value, tuple) else items
+        entries = [_plain(v, f'{path}[{i}]', left_out) for i, v in enumerate(value)]
+        entries = [v for v in entries if v is not _LEFT_OUT]
+        return tuple(entries) if isinstance(value, tuple) else entries
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype != object:

@@ -1,5 +1,7 @@
 """Pictures of what the model reconstructs, during training."""
 
+from typing import Any
+
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -29,7 +31,7 @@ class ReconstructionHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
         """Draw the first clip of the batch every ``interval`` steps."""

@@ -1,5 +1,6 @@
 """Checkpoint files are data: what mmengine loads may not run code."""
 
+import pickle
 import re
 from collections.abc import Sequence
 from logging import WARNING
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
+from torch.hub import load_state_dict_from_url
 
 
 def load_plain(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> Any:
@@ -28,21 +31,24 @@ def load_plain(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) 
     try:
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged file fails in any way
-        refused = re.search(r'GLOBAL (\S+)', str(error))
-        if refused:
-            raise ValueError(
-                f'checkpoint {path} was refused: to read it, {refused[1]} would have to be '
-                'imported and could run code. If you trust the file, give --trust-checkpoint '
-                'with its path'
-            ) from error
-        cause = ' '.join(str(error).strip().splitlines()[:1])
-        raise ValueError(
-            f'checkpoint {path} is damaged or no PyTorch file ({type(error).__name__}: {cause})'
-        ) from error
+        raise _explained(path, error) from error
+
+
+def _explained(path: str | Path, error: Exception) -> ValueError:
+    refused = re.search(r'GLOBAL (\S+)', str(error))
+    if refused:
+        return ValueError(
+            f'checkpoint {path} was refused: to read it, {refused[1]} would have to be imported '
+            'and could run code. If you trust the file, give --trust-checkpoint with its path'
+        )
+    cause = ' '.join(str(error).strip().splitlines()[:1])
+    return ValueError(
+        f'checkpoint {path} is damaged or no PyTorch file ({type(error).__name__}: {cause})'
+    )
 
 
 def use_safe_loading(trusted: Sequence[str] = ()) -> None:
-    """Let mmengine read local files with ``load_plain``, whatever PyTorch's default is.
+    """Let mmengine read files and addresses safely, whatever its and PyTorch's defaults are.
 
     Args:
         trusted: Files that may run code when they are loaded; for those whose origin you know.
@@ -56,4 +62,18 @@ def use_safe_loading(trusted: Sequence[str] = ()) -> None:
             return torch.load(path, map_location=map_location, weights_only=False)
         return load_plain(path, map_location)
 
+    def load_from_address(url: str, map_location: Any = None) -> Any:
+        for first in (True, False):  # the other processes find it downloaded
+            if is_main_process() is first:
+                try:
+                    content = load_state_dict_from_url(
+                        url, map_location=map_location, weights_only=True
+                    )
+                except pickle.UnpicklingError as error:
+                    raise _explained(url, error) from error
+            barrier()
+        return content
+
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    for prefix in ('http://', 'https://'):
+        CheckpointLoader.register_scheme(prefix, loader=load_from_address, force=True)

@@ -1,5 +1,7 @@
 """Says what a step consumes, and when loading holds it up."""
 
+from typing import Any
+
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -39,7 +41,7 @@ class ThroughputHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
         """Update the scalars of the step."""
@@ -78,7 +80,8 @@ class ThroughputHook(Hook):
             f'({waiting:.3f} of {step:.3f} s). Try, in this order: more workers '
             f'(train_dataloader.num_workers={loader.num_workers}), more views per decoded video '
             '(LoadClips num_clips, fewer videos per batch), videos resized to a short side of '
-            '256 pixels, a faster disk.'
+            '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
+            'time goes.'
         )
 
 

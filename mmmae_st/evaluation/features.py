@@ -6,6 +6,7 @@ Dimensions: N videos, V views of each, L tokens, D width.
 import hashlib
 import json
 from dataclasses import dataclass
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ def extract_features(
         token_grid: For feature maps: average them to (t, h, w) tokens before they are kept.
         amp: bfloat16 autocast.
 
+    A video that the dataset replaces because it cannot be read gives the features and the label of
+    its replacement; it is named in the log.
+
     Raises:
         ValueError: If a video has no label, or ``out_type`` and ``token_grid`` do not fit.
     """
@@ -63,20 +67,20 @@ def extract_features(
         raise ValueError(f"out_type must be 'pooled' or 'featmap', got {backbone.out_type!r}")
     if token_grid is not None and backbone.out_type == 'pooled':
         raise ValueError(f"token_grid={token_grid} needs out_type='featmap'")
-    labels = np.array(_labels(loader))
+    number = _check_labels(loader)
     settings = [backbone.out_type, token_grid, amp]
     folder = Path(cache_dir) / _digest(backbone, preprocessor, loader, settings)
     done = folder / 'done.json'
     if done.exists():
-        print_log(f'Features of {len(labels)} videos are read from {folder}', logger='current')
+        print_log(f'Features of {number} videos are read from {folder}', logger='current')
     else:
-        print_log(f'Features of {len(labels)} videos are written to {folder}', logger='current')
-        _write(backbone, preprocessor, loader, folder, token_grid, amp, len(labels))
+        print_log(f'Features of {number} videos are written to {folder}', logger='current')
+        _write(backbone, preprocessor, loader, folder, token_grid, amp, number)
         barrier()
         if is_main_process():
-            done.write_text(json.dumps(dict(videos=len(labels), settings=settings)))
+            done.write_text(json.dumps(dict(videos=number, settings=settings)))
         barrier()
-    return Features(np.load(folder / 'values.npy', mmap_mode='r'), labels)
+    return Features(np.load(folder / 'values.npy', mmap_mode='r'), np.load(folder / 'labels.npy'))
 
 
 @torch.inference_mode()
@@ -103,16 +107,19 @@ def _write(
     num_videos: int,
 ) -> None:
     backbone.eval()
-    path = folder / 'values.npy'
+    labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64))
     values = None
     for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process()):
         num_views = batch['inputs'][0].shape[0]
         features = encode(backbone, preprocessor(batch)['inputs'], token_grid, amp)
         rows = features.cpu().numpy().reshape(-1, num_views, *features.shape[1:])
         if values is None:
-            values = _open(path, (num_videos, *rows.shape[1:]), rows.dtype)
+            values = _open(folder / 'values.npy', (num_videos, *rows.shape[1:]), rows.dtype)
         for sample, row in zip(batch['data_samples'], rows, strict=True):
-            values[sample.index] = row
+            values[sample.index], labels[sample.index] = row, sample.label
+            for path, cause in sample.failures:
+                print_log(f'Cannot read {path}: {cause}', logger='current', level=WARNING)
+    labels.flush()
     if values is not None:
         values.flush()
 
@@ -126,15 +133,16 @@ def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
     return np.lib.format.open_memmap(path, 'r+')
 
 
-def _labels(loader: DataLoader) -> list[int]:
+def _check_labels(loader: DataLoader) -> int:
+    """The number of videos, all of which have labels."""
     dataset: Any = loader.dataset
-    records = [dataset.get_data_info(index) for index in range(len(dataset))]
-    for record in records:
+    for index in range(len(dataset)):
+        record = dataset.get_data_info(index)
         if 'label' not in record:
             raise ValueError(
                 f'{record["path"]} has no label: give an ann_file with `path label` lines'
             )
-    return [record['label'] for record in records]
+    return len(dataset)
 
 
 def _digest(

@@ -5,7 +5,6 @@ Each function yields (path in the config, what is wrong).
 """
 
 import copy
-import logging
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +34,7 @@ AT_LEAST: dict[str, int] = {
     'auto_scale_lr.base_batch_size': 1,
 }
 CHOICES: dict[str, tuple] = {
-    'log_level': tuple(logging.getLevelNamesMapping()),
+    'log_level': ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'),
     'env_cfg.mp_cfg.mp_start_method': tuple(multiprocessing.get_all_start_methods()),
     'env_cfg.dist_cfg.backend': ('nccl', 'gloo', 'mpi', 'ucc', 'xccl', 'hccl', 'cncl', 'smddp'),
     'val_evaluator.collect_device': ('cpu', 'gpu'),
@@ -66,10 +65,11 @@ def plain_values(cfg: Config) -> Problems:
 
 def loaders(cfg: Config) -> Problems:
     """PyTorch's loader checks its arguments when it is made; no worker is started."""
+    stand_in: Any = [0]
     for path in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         given = cfg.get(path) or {}
         arguments = {key: given[key] for key in LOADER_ARGUMENTS if key in given}
-        yield from _attempt(path, partial(DataLoader, [0], **arguments))
+        yield from _attempt(path, partial(DataLoader, stand_in, **arguments))
 
 
 def optimiser(cfg: Config) -> Problems:
@@ -103,7 +103,9 @@ def optimiser(cfg: Config) -> Problems:
     yield from _attempt('optim_wrapper.paramwise_cfg', construct)
     schedules = cfg.get('param_scheduler')
     for i, schedule in enumerate(schedules if isinstance(schedules, list) else []):
-        follow = partial(_follow, schedule, optimizer)
+        unit = 'max_epochs' if schedule.get('by_epoch', True) else 'max_iters'
+        steps = min(_lookup(cfg, f'train_cfg.{unit}') or 2, MAX_STEPS) - 1
+        follow = partial(_follow, schedule, optimizer, steps)
         yield from _attempt(f'param_scheduler[{i}]', follow)
 
 
@@ -180,14 +182,14 @@ def _attempt(path: str, function: Callable[[], Any]) -> Problems:
         yield path, f'{error}' or type(error).__name__
 
 
-def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer]) -> None:
+def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer], steps: int) -> None:
     """Go through a schedule; the unit of its steps makes no difference."""
     own = ('type', 'convert_to_iter_based')
     arguments = {key: value for key, value in given.items() if key not in own}
     stand_in = optimizer()
     schedule = _component(registries.PARAM_SCHEDULERS, given['type'])(stand_in, **arguments)
     stand_in.step()
-    for _ in range(min(schedule.end, MAX_STEPS)):
+    for _ in range(min(schedule.end, steps)):
         schedule.step()
 
 

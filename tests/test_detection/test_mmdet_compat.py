@@ -2,11 +2,14 @@
 
 import importlib
 import importlib.util
+import os
+import pickle
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.fileio import load
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'detection' / 'mae_st_vitl_ava22.py'
 
@@ -52,3 +55,19 @@ def test_config_says_the_same(missing):
     """mmengine passes the message on; an ImportError it would replace by one about PYTHONPATH."""
     with pytest.raises(RuntimeError, match=r'^detection needs '):
         Config.fromfile(CONFIG)
+
+
+def test_a_file_of_person_boxes_cannot_run_code(tmp_path, monkeypatch):
+    class Runs:
+        def __reduce__(self):
+            return os.system, ('touch ran',)
+
+    pytest.importorskip('mmcv.ops', exc_type=ImportError)
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmaction')
+    Config.fromfile(CONFIG)  # imports the module
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'boxes.pkl').write_bytes(pickle.dumps({'video,0902': Runs()}))
+    with pytest.raises(ValueError, match=r'refused: to read it, \w+\.system would'):
+        load(tmp_path / 'boxes.pkl')
+    assert not (tmp_path / 'ran').exists()

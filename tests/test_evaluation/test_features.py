@@ -21,7 +21,9 @@ def folder(make_clip, tmp_path_factory):
     return path
 
 
-def loader(folder, ann_file: str = 'list.txt', num_clips: int = 2) -> DataLoader:
+def loader(
+    folder, ann_file: str = 'list.txt', num_clips: int = 2, test_mode: bool = True
+) -> DataLoader:
     dataset = VideoDataset(
         ann_file=ann_file,
         data_root=str(folder),
@@ -31,7 +33,7 @@ def loader(folder, ann_file: str = 'list.txt', num_clips: int = 2) -> DataLoader
             ClipCenterCrop(16),
             PackClips(),
         ],
-        test_mode=True,
+        test_mode=test_mode,
     )
     sampler = DefaultSampler(dataset, shuffle=False)
     return DataLoader(dataset, batch_size=2, sampler=sampler, collate_fn=pseudo_collate)
@@ -101,3 +103,12 @@ def test_bad_arguments_are_named(folder, tmp_path):
     (folder / 'bare.txt').write_text('0.mp4\n')
     with pytest.raises(ValueError, match='has no label'):
         extract_features(encoder(), ClipDataPreprocessor(), loader(folder, 'bare.txt'), tmp_path)
+
+
+def test_a_replaced_video_gives_features_and_label_of_its_replacement(folder, tmp_path):
+    (folder / 'broken.mp4').write_bytes(b'')
+    (folder / 'broken.txt').write_text('0.mp4 0\nbroken.mp4 7\n')
+    data = loader(folder, 'broken.txt', test_mode=False)
+    found = extract_features(encoder(), ClipDataPreprocessor(), data, tmp_path)
+    assert found.labels.tolist() == [0, 0]
+    np.testing.assert_allclose(found.values[0], found.values[1], atol=1e-6)

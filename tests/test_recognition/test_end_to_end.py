@@ -94,8 +94,10 @@ def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, t
 
 @pytest.mark.slow
 def test_a_pretraining_checkpoint_cannot_be_tested(config, pretrained, run_tool, tmp_path):
-    with pytest.raises(ValueError, match='has to be fine-tuned first'):
+    with pytest.raises(SystemExit):
         run_tool('tools/test.py', config, pretrained, folder=tmp_path)
+    logs = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert 'has to be fine-tuned first' in logs
 
 
 @pytest.mark.slow

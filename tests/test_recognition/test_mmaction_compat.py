@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 CORE = (
     'import sys, mmmae_st.datasets.transforms, mmmae_st.engine, mmmae_st.evaluation, '
@@ -84,3 +85,17 @@ def test_too_new_transformers_switch_vindlu_off_and_are_named(compat, monkeypatc
 def test_missing_names(compat):
     wanted = {'math': ('sin', 'nothing'), 'no_such_module': ('x',)}
     assert compat.missing_names(wanted) == ['math.nothing', 'no_such_module.x']
+
+
+def test_labels_that_are_not_mixed_train_in_bfloat16(compat):
+    from mmaction.models import TimeSformerHead
+    from mmaction.structures import ActionDataSample
+
+    head = TimeSformerHead(num_classes=3, in_channels=4)
+    samples = [ActionDataSample().set_gt_label(label) for label in (0, 2)]
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = head.loss(torch.randn(2, 4), samples)
+    assert losses['loss_cls'].dtype is torch.float32
+    assert losses['top1_acc'] in (0, 0.5, 1)
+    compat.score_in_float32()  # a second time changes nothing
+    assert not hasattr(type(head).loss_by_feat.__wrapped__, '__wrapped__')

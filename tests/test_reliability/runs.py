@@ -1,7 +1,8 @@
 """Whole training runs in processes of their own, that can be killed.
 
 A fork server imports the libraries once; a run then starts in a fraction of a second. Each run is
-``tools/train.py`` with a command line and, when asked, with one of the saboteurs below.
+``tools/train.py``, or another script, with a command line and, when asked, with one of the
+saboteurs below.
 """
 
 import json
@@ -93,8 +94,9 @@ def start(
     arguments: Sequence[str] = (),
     world_size: int = 1,
     saboteur: Callable[[], None] | None = None,
+    script: str = 'tools/train.py',
 ) -> Run:
-    """Start ``tools/train.py``; ``options`` are ``--cfg-options``."""
+    """Start a script; ``options`` are ``--cfg-options``."""
     work_dir.mkdir(parents=True, exist_ok=True)
     number = len(list(work_dir.glob('*.out')))
     argv = [str(config), '--work-dir', str(work_dir), *arguments]
@@ -113,7 +115,7 @@ def start(
             GLOO_SOCKET_IFNAME='lo',
         )  # fmt: skip
         env = {key: str(value) for key, value in env.items()}
-        process = _server.Process(target=_run, args=(argv, env, str(log), saboteur))
+        process = _server.Process(target=_run, args=(script, argv, env, str(log), saboteur))
         process.start()
         processes.append(process)
         logs.append(log)
@@ -133,7 +135,11 @@ def samples(work_dir: Path, rank: int = 0) -> list[dict]:
 
 
 def _run(
-    argv: list[str], env: dict[str, str], log: str, saboteur: Callable[[], None] | None
+    script: str,
+    argv: list[str],
+    env: dict[str, str],
+    log: str,
+    saboteur: Callable[[], None] | None,
 ) -> None:
     os.setpgid(0, 0)
     os.environ.update(env)
@@ -141,12 +147,12 @@ def _run(
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ['train.py', *argv]
+    sys.argv = [script, *argv]
     format_config_once()
     record_samples()
     if saboteur is not None:
         saboteur()
-    runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+    runpy.run_path(str(ROOT / script), run_name='__main__')
 
 
 def format_config_once() -> None:

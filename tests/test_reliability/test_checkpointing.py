@@ -2,7 +2,10 @@ import argparse
 import errno
 import os
 import pickle
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -151,6 +154,16 @@ class TestTrouble:
         log = capsys.readouterr().out
         assert 'No space left' in log and "on_error='continue': the run goes on" in log
 
+    def test_an_old_one_that_cannot_be_removed_stops_nothing(self, tmp_path, monkeypatch, capsys):
+        def refuse(path, missing_ok=False):
+            raise OSError(errno.EROFS, 'Read-only file system')
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, 'unlink', refuse)
+            train(tmp_path, hook=dict(max_keep_ckpts=3))
+        assert {f'iter_{i}.pth' for i in (1, 2, 3, 4)} < names(tmp_path)
+        assert capsys.readouterr().out.count('cannot remove') == 1
+
     def test_a_folder_that_cannot_be_written_is_found_out_at_the_start(self, tmp_path):
         out_dir = tmp_path / 'file'
         out_dir.write_text('not a folder')
@@ -278,6 +291,20 @@ class TestSafeLoading:
             load_checkpoint(torch.nn.Linear(1, 1), str(path))
         use_safe_loading([str(path)])
         load_checkpoint(torch.nn.Linear(1, 1), str(path))
+
+    def test_what_is_downloaded_cannot_run_code_either(self, tmp_path, monkeypatch):
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+        torch.save(dict(state_dict={}, args=argparse.Namespace(a=1)), tmp_path / 'foreign.pth')
+        torch.save(torch.nn.Linear(1, 1).state_dict(), tmp_path / 'plain.pth')
+        use_safe_loading()
+        handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+        with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            address = f'http://127.0.0.1:{server.server_port}'
+            load_checkpoint(torch.nn.Linear(1, 1), f'{address}/plain.pth', strict=True)
+            with pytest.raises(ValueError, match=r'foreign\.pth was refused: .*\.Namespace would'):
+                load_checkpoint(torch.nn.Linear(1, 1), f'{address}/foreign.pth')
+            server.shutdown()
 
 
 class TestSameRun:

@@ -149,7 +149,7 @@ def kill_often(config: Path, folder: Path, world_size: int, kills: int, epochs: 
 
     work_dir = folder / 'run'
     rng = random.Random(kills)
-    done = []
+    done, inside = [], 0
     for number in range(kills):
         arguments = ['--resume'] if number else []
         run = runs.start(config, work_dir, *options, arguments=arguments, world_size=world_size)
@@ -158,7 +158,9 @@ def kill_often(config: Path, folder: Path, world_size: int, kills: int, epochs: 
         time.sleep(rng.uniform(0, 0.15))
         run.kill()
         done.append(run.wait() == [-9] * world_size)
+        inside += any(work_dir.glob('.*.incomplete'))
     run = runs.start(config, work_dir, *options, arguments=['--resume'], world_size=world_size)
     assert run.wait(600) == [0] * world_size, run.output()
     assert sum(done) >= 0.9 * kills, 'too few kills met a running process'
     assert_same_run(folder / 'reference', work_dir, world_size, last)
+    print(f'{world_size} processes: {sum(done)} kills, {inside} of them inside a save')

@@ -1,14 +1,19 @@
 """Two processes do what one does, and end together."""
 
+import re
 import signal
 import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import runs
 import torch
+from mmengine.config import Config
 from test_exact_resume import wait_for_iteration
+
+from mmmae_st.registry import MODELS
 
 # weights move by exactly the gradient, and every video is seen in one order
 PLAIN = """
@@ -134,3 +139,68 @@ def test_a_process_that_is_killed_ends_the_other(config, tmp_path):
     run.processes[1].kill()
     assert run.wait(60) == [1, -signal.SIGKILL]
     assert 'stopped because another process has failed' in run.output()
+
+
+def write_frozen_config(folder: Path, videos: Path) -> tuple[Path, Path]:
+    """A frozen evaluation of five and three labelled videos, and its checkpoint."""
+    cfg = Config.fromfile(runs.ROOT / 'configs/frozen/vitb_k400.py')
+    arch = dict(embed_dims=32, depth=2, num_heads=2)
+    cfg.backbone.update(arch=arch, img_size=32, num_frames=8, patch_size=8)
+    for name, numbers in (('train', range(5)), ('test', range(5, 8))):
+        lines = [f'train/{i}.mp4 {i % 2}' for i in numbers]
+        (folder / f'{name}.txt').write_text('\n'.join(lines))
+        loader = cfg[f'{name}_dataloader']
+        loader.update(batch_size=2, num_workers=0, pin_memory=False)
+        loader.dataset.update(
+            data_root=str(videos),
+            ann_file=str(folder / f'{name}.txt'),
+            data_prefix=dict(video=''),
+        )
+        steps = loader.dataset.pipeline
+        steps[0].update(clip_len=8, frame_interval=1)
+        steps[1].short_side = steps[2].size = 32
+    cfg.knn.num_neighbors = (1, 3)
+    cfg.linear.update(epochs=5, batch_size=2)
+    cfg.attentive.update(epochs=5, batch_size=2, num_heads=2)
+    cfg.dump(folder / 'frozen.py')
+    torch.manual_seed(0)
+    torch.save(MODELS.build(cfg.backbone).state_dict(), folder / 'encoder.pth')
+    return folder / 'frozen.py', folder / 'encoder.pth'
+
+
+def start_frozen(config: Path, checkpoint: Path, work_dir: Path, world_size: int) -> runs.Run:
+    arguments = [str(checkpoint), 'knn', 'linear', 'attentive']
+    script = 'tools/frozen_eval.py'
+    return runs.start(config, work_dir, arguments=arguments, world_size=world_size, script=script)
+
+
+def test_neighbours_and_probes_of_two_processes_are_those_of_one(tmp_path, videos):
+    config, checkpoint = write_frozen_config(tmp_path, videos)
+    tables, features = [], []
+    for world_size in (1, 2):
+        work_dir = tmp_path / f'processes_{world_size}'
+        run = start_frozen(config, checkpoint, work_dir, world_size)
+        assert run.wait() == [0] * world_size, run.output()
+        log = (work_dir / 'frozen_eval.log').read_text()
+        tables.append(log.split('in percent:')[1])
+        features.append(
+            {path.parent.name: np.load(path) for path in work_dir.glob('features/*/values.npy')}
+        )
+    assert tables[0] == tables[1]
+    assert len(re.findall(r'^(?:k-NN|linear|attentive) .*\d$', tables[0], re.M)) == 2 + 4 + 3
+    assert features[0].keys() == features[1].keys() and len(features[0]) == 4
+    for name, values in features[0].items():
+        np.testing.assert_allclose(features[1][name], values, rtol=0, atol=1e-6)
+        assert values.any(axis=tuple(range(1, values.ndim))).all()  # no video was left out
+
+
+def test_an_error_in_one_process_of_the_evaluation_ends_both(tmp_path, videos):
+    config, checkpoint = write_frozen_config(tmp_path, videos)
+    text = (tmp_path / 'test.txt').read_text().replace('train/6.mp4', 'train/gone.mp4')
+    (tmp_path / 'test.txt').write_text(text)
+    began = time.monotonic()
+    run = start_frozen(config, checkpoint, tmp_path / 'run', 2)
+    codes = run.wait(60)
+    assert time.monotonic() - began < 60 and 0 not in codes, run.output()
+    assert run.output().count('RuntimeError: cannot read') == 1
+    assert 'gone.mp4' in run.output()

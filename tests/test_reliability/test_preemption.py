@@ -32,11 +32,12 @@ def finish(config: Path, folder: Path, world_size: int = 1, *options: str) -> No
     """Resume, run a reference and compare; checkpoints by epoch, but the last by iteration."""
     last = EPOCHS * 4 // world_size
     # the same file name at the end of both runs
-    options = (*options, 'default_hooks.checkpoint.by_epoch=False')
-    for name, arguments in (('run', ['--resume']), ('reference', [])):
-        run = runs.start(
-            config, folder / name, *BY_EPOCH, *options, arguments=arguments, world_size=world_size
-        )
+    options = (*BY_EPOCH, *options, 'default_hooks.checkpoint.by_epoch=False')
+    both = [
+        runs.start(config, folder / name, *options, arguments=arguments, world_size=world_size)
+        for name, arguments in (('run', ['--resume']), ('reference', []))
+    ]
+    for run in both:
         assert run.wait() == [0] * world_size, run.output()
     assert_same_run(folder / 'reference', folder / 'run', world_size, last)
 
@@ -66,6 +67,33 @@ def test_a_signal_to_one_process_stops_both(config, tmp_path):
     finish(config, tmp_path, 2)
 
 
+def stop_in_validation() -> None:
+    """Saboteur: SIGTERM to itself in the first validation."""
+    from mmengine.runner import ValLoop
+
+    run_iter = ValLoop.run_iter
+
+    def signalled(self, idx, data_batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        run_iter(self, idx, data_batch)
+
+    ValLoop.run_iter = signalled
+
+
+@pytest.mark.parametrize('interval', [1, 3])
+def test_a_signal_in_validation_ends_it(config, tmp_path, interval):
+    """With a checkpoint of the epoch already there, and without."""
+    work_dir = tmp_path / 'run'
+    options = (*BY_EPOCH, f'default_hooks.checkpoint.interval={interval}')
+    run = runs.start(config, work_dir, *options, saboteur=stop_in_validation)
+    assert run.wait() == [143], run.output()
+    assert stopped_at(run) == 4
+    name = 'epoch_1.pth' if interval == 1 else 'iter_4.pth'
+    assert [path.name for path in work_dir.glob('*.pth')] == [name]
+    if interval == 3:
+        finish(config, tmp_path)
+
+
 def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
     options = ('optim_wrapper.accumulative_counts=4',)
     run = runs.start(config, tmp_path / 'run', *BY_EPOCH, *options)
@@ -86,6 +114,20 @@ def test_handlers_are_given_back(tmp_path):
     hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
     make_runner(tmp_path, hooks=hooks).train()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_after_an_error_the_signals_do_what_they_did(tmp_path):
+    """As in a notebook, where the process goes on."""
+    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
+
+    def fail(step):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        make_runner(tmp_path, fail, hooks=hooks).train()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_forked_processes_end_at_a_signal(tmp_path):
