@@ -1,5 +1,5 @@
 # A small ViT on small clips: minutes on two CPU cores. tools/quickstart.sh runs it.
-# 64 x 64 pixels in patches of 2 x 8 x 8 are 8 x 8 x 8 = 512 tokens, 51 of them visible.
+# 8 frames of 64 x 64 pixels in patches of 2 x 8 x 8 are 4 x 8 x 8 = 256 tokens, 25 of them visible.
 _base_ = '_base_/default_runtime.py'
 
 model = dict(
@@ -7,34 +7,36 @@ model = dict(
     data_preprocessor=dict(type='ClipDataPreprocessor'),
     backbone=dict(
         type='SpacetimeViT',
-        arch=dict(embed_dims=192, depth=6, num_heads=3),
+        arch=dict(embed_dims=192, depth=4, num_heads=3),
         img_size=64,
+        num_frames=8,
         patch_size=8,
         pos_embed='sincos',
     ),
     decoder=dict(
         type='MAEDecoder',
         encoder_dims=192,
-        embed_dims=128,
+        embed_dims=192,
         depth=2,
-        num_heads=4,
+        num_heads=6,
         img_size=64,
+        num_frames=8,
         patch_size=8,
         pos_embed='sincos',
     ),
-    head=dict(type='MAEHead', embed_dims=128, patch_size=8, target='pixels'),
+    head=dict(type='MAEHead', embed_dims=192, patch_size=8, target='pixels'),
 )
 
 data_root = 'data/quickstart'
 train_pipeline = [
-    dict(type='LoadClips', clip_len=16, frame_interval=2, num_clips=4),
+    dict(type='LoadClips', clip_len=8, frame_interval=2, num_clips=4),
     dict(type='ClipRandomResizedCrop', size=64, scale=(0.5, 1.0)),
     dict(type='ClipFlip', prob=0.5),
     dict(type='RandomMasking', ratio=0.9, patch_size=8),
     dict(type='PackClips'),
 ]
 val_pipeline = [
-    dict(type='LoadClips', clip_len=16, frame_interval=2, sampling='uniform', num_clips=1),
+    dict(type='LoadClips', clip_len=8, frame_interval=2, sampling='uniform', num_clips=1),
     dict(type='ClipResize', short_side=64),
     dict(type='ClipCenterCrop', size=64),
     dict(type='RandomMasking', ratio=0.9, patch_size=8),
@@ -73,27 +75,27 @@ val_cfg = dict(type='ValLoop')
 # Few steps on few videos want a larger learning rate and less damping than a long run.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
+    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
 )
 auto_scale_lr = dict(base_batch_size=4)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=8)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=11, val_interval=11)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, begin=0, end=1, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=7,
+        T_max=10,
         eta_min=0.0,
         begin=1,
-        end=8,
+        end=11,
         convert_to_iter_based=True,
     ),
 ]
 
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(interval=4, max_keep_ckpts=1),
+    checkpoint=dict(interval=5, max_keep_ckpts=1),
 )
 custom_hooks = _base_.custom_hooks
 custom_hooks[1].max_data_share = 0.5

@@ -37,6 +37,7 @@ train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline)
 )
 val_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(pipeline=val_pipeline))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=2, val_interval=1)
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=2, eta_min=0.0, end=2, convert_to_iter_based=True),

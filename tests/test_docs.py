@@ -1,6 +1,10 @@
-"""The documentation does what it says: its Python runs, its commands and links exist."""
+"""The documentation does what it says: its Python and commands run, its links lead somewhere."""
 
+import argparse
+import ast
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,65 +12,277 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from mmengine.config import Config
+
+from mmmae_st.analysis.report import config_cost
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [*(ROOT / 'docs').glob('*.md'), *ROOT.glob('*.md'), *(ROOT / 'projects').rglob('*.md')]
+    path
+    for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'projects/**/*.md')
+    for path in ROOT.glob(pattern)
 )
+COMMAND = re.compile(r'\s*(?:\w+=\S+ +)*((?:python|pip install|(?:\./)?tools/\w+\.sh) .*)')
 FENCE = re.compile(r'^ *```(\w+)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 
 
-def blocks(page, *languages):
-    return [code for kind, code in FENCE.findall(page.read_text()) if kind in languages]
+def name(page):
+    return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def blocks(page, language):
+    return [code for kind, code in FENCE.findall(page.read_text()) if kind == language]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name)
 def test_links_inside_the_repository_lead_somewhere(page):
     text = FENCE.sub('', page.read_text())
-    for target in re.findall(r'\]\(([^)\s]+)\)|src="([^"]+)"', text):
-        path = (target[0] or target[1]).split('#')[0]
-        if path and '://' not in path and not path.startswith('mailto:'):
-            assert (page.parent / path).exists(), f'{page.name} links to {path}'
-
-
-@pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_named_in_the_text_exist(page):
-    text = page.read_text()
-    for name in re.findall(r'\b(?:configs|tools|mmmae_st|demo|projects|docs)/[\w./-]*\w', text):
-        if name.startswith('projects/my_'):
+    for found in re.findall(r'\]\(([^)\s]+)\)|src="([^"]+)"', text):
+        target, _, heading = (found[0] or found[1]).partition('#')
+        if '://' in target or target.startswith('mailto:'):
             continue
-        found = (ROOT / name).exists() or (page.parent / name).exists()
-        assert found, f'{page.name} names {name}'
+        linked = page.parent / target if target else page
+        assert linked.exists(), f'{page.name} links to {target}'
+        if heading:
+            headings = re.findall(r'^#+ (.*)$', linked.read_text(), re.MULTILINE)
+            anchors = {re.sub(r'[^\w -]', '', h).lower().replace(' ', '-') for h in headings}
+            assert heading in anchors, f'{page.name} links to {target}#{heading}'
 
 
-def commands():
-    """Each `python FILE ...` of the docs with the options that it gives."""
-    found = set()
-    for page in PAGES:
-        for code in blocks(page, 'bash', 'text'):
-            for line in code.replace('\\\n', ' ').splitlines():
-                match = re.match(r' *python ((?:tools|demo|projects)/\S+\.py)(.*)', line)
-                if match:
-                    options = re.findall(r' (--[\w-]+)', match[2].split('#')[0])
-                    found |= {(match[1], option) for option in options} | {(match[1], '--help')}
-    return sorted(found)
+def expand(file):
+    """``a{b,c}`` as ab and ac."""
+    match = re.search(r'\{([^}]*)\}', file)
+    if match is None:
+        return [file]
+    ends = (match.start(), match.end())
+    return [
+        x for part in match[1].split(',') for x in expand(file[: ends[0]] + part + file[ends[1] :])
+    ]
 
 
-def test_options_named_in_the_docs_exist():
-    wanted = {}
-    for script, option in commands():
-        wanted.setdefault(script, set()).add(option)
-    for script, options in wanted.items():
+@pytest.mark.parametrize('page', PAGES, ids=name)
+def test_files_named_in_the_text_exist(page):
+    text = re.sub(r'https?://\S+|\S*\$\S*', '', page.read_text())  # variables of the shell
+    for named in re.findall(
+        r'\b(?:configs|tools|mmmae_st|demo|projects|docs)/[\w./{},-]*[\w}]', text
+    ):
+        for file in expand(named):
+            if not file.startswith('projects/my_'):
+                found = (ROOT / file).exists() or (page.parent / file).exists()
+                assert found, f'{page.name} names {file}'
+
+
+def commands(page):
+    """The commands of a page as lists of words, [optional] ones included, comments left out.
+
+    Those with variables of the shell are not among them.
+    """
+    for line in page.read_text().replace('\\\n', ' ').splitlines():
+        match = COMMAND.match(line)
+        if match and '$' not in line:
+            command = re.sub(r' \[([^]]*)\]', r' \1', match[1].split('  #')[0])
+            yield shlex.split(command)
+
+
+class Parsed(Exception):
+    """Carries what a script has read from its command line."""
+
+
+def parse(script, args, monkeypatch):
+    """The namespace that a script reads from its arguments; it goes no further."""
+    original = argparse.ArgumentParser.parse_args
+
+    def stop(self, *given, **keywords):
+        raise Parsed(original(self, *given, **keywords))
+
+    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', stop)
+    monkeypatch.setattr(sys, 'argv', [script, *args])
+    monkeypatch.syspath_prepend(str((ROOT / script).parent))
+    with pytest.raises(Parsed) as parsed:
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+    return parsed.value.args[0]
+
+
+def as_python(words):
+    """Script and arguments that a command comes to; None for those that are no Python script."""
+    program, *args = words
+    if program == 'python' and args[0] != '-m':
+        return args[0], args[1:]
+    if program.endswith('tools/dist_train.sh'):
+        return 'tools/train.py', [args[0], *args[2:]]
+    if program.endswith('tools/dist_test.sh'):
+        return 'tools/test.py', [*args[:2], *args[3:]]
+    return None
+
+
+ALL_COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize(
+    ('page', 'words'), ALL_COMMANDS, ids=lambda x: name(x) if isinstance(x, Path) else ' '.join(x)
+)
+def test_commands_of_the_docs_are_understood(page, words, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    if words[:2] == ['pip', 'install']:
+        extras = set(re.search(r'\[(.*)\]', words[2])[1].split(','))
+        assert all((ROOT / 'requirements' / f'{extra}.in').exists() for extra in extras)
+        return
+    if as_python(words) is None:
+        assert (ROOT / words[0]).exists()
+        return
+    args = parse(*as_python(words), monkeypatch)
+    configs = [arg for arg in words if arg.startswith(('configs/', 'projects/'))]
+    for config in configs:
+        cfg = Config.fromfile(config, import_custom_modules=False)
+        for key in getattr(args, 'cfg_options', None) or ():
+            part = cfg
+            for step in key.split('.'):
+                part = part[int(step)] if step.isdigit() else part[step]
+
+
+def test_every_program_of_the_docs_is_run_by_a_test():
+    tests = ''.join(
+        path.read_text() for path in (ROOT / 'tests').rglob('test_*.py') if path != Path(__file__)
+    )
+    for _, words in ALL_COMMANDS:
+        if words[0] != 'pip':
+            program = Path(as_python(words)[0] if as_python(words) else words[0])
+            stem = program.stem if 'dataset_converters' in program.parts else program.name
+            assert stem in tests, f'no test runs {program}'
+
+
+@pytest.mark.slow
+def test_your_videos_from_top_to_bottom(tmp_path, make_clip):
+    """The commands of docs/your_videos.md as written, with a tiny model and four clips."""
+    clips, small = tmp_path / 'clips', tmp_path / 'small'
+    clips.mkdir()
+    for i in range(4):
+        make_clip(clips / f'{i}.mp4', num_frames=20)
+    grid = 'img_size=32 patch_size=16 num_frames=16'
+    tiny = [
+        'model.backbone.arch=tiny',
+        *(f'model.{part}.{size}' for part in ('backbone', 'decoder') for size in grid.split()),
+        'model.decoder.encoder_dims=192',
+        'model.decoder.depth=1',
+        'train_dataloader.dataset.pipeline.0.num_clips=2',
+        'train_dataloader.dataset.pipeline.1.size=32',
+        'train_dataloader.batch_size=1',
+        'train_dataloader.num_workers=1',
+        'train_cfg.max_epochs=1',
+    ]
+    seen = []
+    for words in commands(ROOT / 'docs/your_videos.md'):
+        if words[0] != 'python' or words[1] == '-m':
+            continue
+        line = [
+            word.replace('/path/to/clips', str(clips)).replace('/path/to/small', str(small))
+            for word in words[1:]
+        ]
+        line[0] = str(ROOT / line[0])
+        line = [str(ROOT / word) if word.startswith('configs/') else word for word in line]
+        if '--cfg-options' in line:
+            line += tiny
         result = subprocess.run(
-            [sys.executable, ROOT / script, '--help'],
+            [sys.executable, *line],
             capture_output=True,
             text=True,
-            cwd=ROOT,
-            env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin'},
+            cwd=tmp_path,
+            env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin', 'OMP_NUM_THREADS': '1'},
         )
-        assert result.returncode == 0, f'{script}: {result.stderr}'
-        missing = {option for option in options if option not in result.stdout}
-        assert not missing, f'{script} has no {missing}'
+        assert result.returncode == 0, f'{line}: {result.stdout}{result.stderr}'
+        seen.append(Path(line[0]).name)
+    assert seen == ['check_videos.py', 'resize_videos.py', 'browse_dataset.py', 'train.py']
+    assert len(list(small.glob('*.mp4'))) == 4
+    assert len(list((tmp_path / 'samples').glob('*.png'))) == 4
+    assert (tmp_path / 'work_dirs/mae_st_vitb_folder_1gpu/epoch_1.pth').exists()
+
+
+def messages():
+    """Text of each message that the package raises, '...' for what varies."""
+    for path in (ROOT / 'mmmae_st').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            call = node.exc if isinstance(node, ast.Raise) else None
+            if isinstance(call, ast.Call) and call.args and ast.unparse(call.func) != 'SystemExit':
+                yield path.relative_to(ROOT / 'mmmae_st'), template(call.args[0])
+
+
+def template(node):
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return ''.join(template(value) for value in node.values)
+    return '...'
+
+
+def quoted():
+    """Messages in the first columns of the tables of docs/troubleshooting.md."""
+    for line in (ROOT / 'docs/troubleshooting.md').read_text().splitlines():
+        if line.startswith('| `'):
+            yield from re.findall(r'`([^`]+)`', line.split(' | ')[0])
+
+
+@pytest.mark.parametrize('message', list(quoted()))
+def test_messages_of_the_troubleshooting_page_are_ours(message):
+    sources = [*(ROOT / 'mmmae_st').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
+    joined = [re.sub(r"""['"]\s*\n\s*f?['"]""", '', path.read_text()) for path in sources]
+    for part in filter(None, (text.strip(' .') for text in message.split('...'))):
+        assert any(part in text for text in joined), f'nothing says {part!r}'
+
+
+def test_every_message_is_explained():
+    """But for those that say what an argument must be, and those of drawing and counting."""
+    explained = [[part.strip(' .') for part in m.split('...')] for m in quoted()]
+    elsewhere = ('analysis', 'visualization', 'datasets/synthetic')
+    unexplained = []
+    for path, message in messages():
+        says_all = re.search(r'\bmust\b|\bneeds\b|valid keys|out of range', message)
+        if says_all or not re.search('[a-z]', message) or str(path).startswith(elsewhere):
+            continue
+        if not any(all(part in message for part in parts) for parts in explained):
+            unexplained.append(f'{path}: {message}')
+    assert not unexplained, '\n'.join(unexplained)
+
+
+def operations_table():
+    """Rows of the table in docs/recipes.md: config, then the cells as written."""
+    text = (ROOT / 'docs/recipes.md').read_text().split('## Operations')[1]
+    for line in text.splitlines():
+        match = re.match(r'\| `(\S+)` \|(.*)\|$', line)
+        if match:
+            yield match[1], [cell.strip() for cell in match[2].split('|')]
+
+
+@pytest.mark.parametrize(('config', 'cells'), list(operations_table()))
+def test_operations_in_the_docs_are_those_of_the_tool(config, cells):
+    if config.startswith('finetune'):
+        pytest.importorskip('mmaction')
+    cost = config_cost(Config.fromfile(ROOT / 'configs' / config))
+    assert cells[0] == f'{cost.total.parameters:,}'
+    if config.startswith('finetune'):
+        assert cells[1] == f'{cost.total.multiply_adds / 1e9:.3f}'
+        return
+    for cell, counts in zip(cells[1:3], (cost.executed, cost.published), strict=True):
+        dense, sparse, ratio = counts['dense'] / 1e9, counts['sparse'] / 1e9, counts['ratio']
+        assert cell == f'{dense:.1f} / {sparse:.1f} = {ratio:.2f}'
+
+
+def test_published_weights_are_listed_for_configs_that_fit():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    models = [
+        model
+        for file in index['Import']
+        for model in yaml.safe_load((ROOT / file).read_text())['Models']
+    ]
+    assert len({model['Name'] for model in models}) == len(models) == 9
+    assert len({model['Weights'] for model in models}) == len(models)
+    for model in models:
+        metadata = model['Metadata']
+        assert model['Weights'].startswith('https://dl.fbaipublicfiles.com/')
+        assert metadata['Hosted By'].endswith('not by us')
+        assert re.fullmatch(r'[0-9a-f]{6}|none published', str(metadata['Weights MD5']))
+        cost = config_cost(Config.fromfile(ROOT / model['Config']))
+        assert cost.total.parameters == metadata.get('Parameters', cost.total.parameters)
 
 
 def test_extension_examples_work_as_written(tmp_path, make_clip):

@@ -157,6 +157,7 @@ def test_compiled_model_gives_the_same_losses(data_root, tmp_path):
         ('train_dataloader.dataset.pipeline.3.ratio=1.5', '1.5'),
         ('train_dataloader.dataset.pipeline.3.ratio=0.0', '0.0'),
         ('train_dataloader.dataset.pipeline.0.num_clips=0', 'num_clips'),
+        ('train_dataloader.batch_size=10', 'an epoch has no step: 9 videos'),
     ],
 )
 def test_bad_input_stops_with_its_name(option, message, data_root, tmp_path):

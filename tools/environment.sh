@@ -83,7 +83,7 @@ make_environment() {
     mkdir -p "$ENVIRONMENT"
     echo unfinished >"$MARK"
     find "$ENVIRONMENT" -mindepth 1 ! -path "$MARK" -delete
-    "$UV" venv --quiet --allow-existing --python "$PYTHON" "$ENVIRONMENT"
+    "$UV" venv --quiet --seed --allow-existing --python "$PYTHON" "$ENVIRONMENT"
     "$UV" pip install --python "$ENVIRONMENT/bin/python" --no-deps -r "$ROOT/$1" 2>&1 |
         { grep -v '^ [+] ' || true; }  # not a line for each package
 }

@@ -6,11 +6,13 @@ are generated first. In the work directory it leaves a checkpoint, ``reconstruct
 """
 
 import argparse
+import io
 import json
 import logging
 import platform
 import sys
 import time
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,6 +33,16 @@ from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ('torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmcv-lite', 'av', 'numpy')
 NUM_TRAIN, NUM_HELD_OUT = 240, 40
+# Those of synthetic.TEXTURES that are no fine, regular pattern: nothing can predict gravel.
+PHOTOGRAPHS = (
+    'astronaut.png',
+    'camera.png',
+    'chelsea.png',
+    'coffee.png',
+    'coins.png',
+    'motorcycle_left.png',
+    'rocket.jpg',
+)
 HELD_OUT_SHARE = 0.15  # of the user's videos
 LOSS_WINDOW = 10  # steps at either end of the run that the summary's losses are means of
 NUM_PICTURES = 4
@@ -93,7 +105,8 @@ def say(text: str) -> None:
 def use_generated(cfg: Config, folder: Path) -> None:
     """Generate clips, as far as they are not there, and point the config at them."""
     for name, number, seed in (('train', NUM_TRAIN, 0), ('val', NUM_HELD_OUT, 1)):
-        paths, made = make_clips(folder / name, number, ClipSettings(seed=seed))
+        settings = ClipSettings(seed=seed, textures=PHOTOGRAPHS)
+        paths, made = make_clips(folder / name, number, settings)
         say(f'    {folder / name}: {len(paths)} clips, {made} made now')
         loader = cfg[f'{name}_dataloader']
         loader.dataset.update(data_root=str(folder), data_prefix=dict(video=name))
@@ -217,9 +230,11 @@ def main() -> None:
         use_folder(cfg, args.videos)
 
     prepare_runtime(cfg)
-    runner = Runner.from_cfg(cfg)
-    for handler in runner.logger.handlers:  # the bar has the terminal, the log file has the rest
+    with redirect_stdout(io.StringIO()):  # the config and all that: the log file has it too
+        runner = Runner.from_cfg(cfg)
+    for handler in runner.logger.handlers:  # the bar has the terminal, and warnings
         if not isinstance(handler, logging.FileHandler):
+            handler.setStream(sys.stdout)
             handler.setLevel(logging.WARNING)
     progress = ProgressHook()
     runner.register_hook(progress, priority='LOWEST')
@@ -249,7 +264,8 @@ Try next:
   {sys.executable} -m tensorboard.main --logdir {work_dir}
   {ROOT / 'tools' / 'quickstart.sh'} FOLDER_OF_VIDEOS   the same on your own videos
   {sys.executable} {ROOT / 'tools' / 'train.py'} {ROOT / 'configs' / 'quickstart.py'} \
---cfg-options train_cfg.max_epochs=50   longer"""
+--cfg-options train_cfg.max_epochs=55 param_scheduler.1.T_max=54 param_scheduler.1.end=55   \
+five times as long"""
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -95,6 +96,21 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     )
 
 
+def require_steps(runner: Runner) -> None:
+    """Stop where an epoch would be over before its first step.
+
+    Raises:
+        ValueError: If the videos of a process do not fill one batch.
+    """
+    loader = runner.train_loop.dataloader
+    if len(loader) == 0:
+        raise ValueError(
+            f'an epoch has no step: {len(loader.dataset)} videos do not fill a batch of '
+            f'train_dataloader.batch_size={loader.batch_size} on each of {get_world_size()} '
+            'processes: lower it'
+        )
+
+
 def main() -> None:
     """Check the config, build the Runner and train."""
     args = parse_args()
@@ -104,6 +120,7 @@ def main() -> None:
         check_config(cfg)
         prepare_runtime(cfg)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        require_steps(runner)
         runner.train()
 
 

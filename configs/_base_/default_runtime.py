@@ -24,7 +24,13 @@ env_cfg = dict(
 )
 randomness = dict(seed=0)
 log_level = 'INFO'
-log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
+log_processor = dict(
+    type='LogProcessor',
+    window_size=20,
+    by_epoch=True,
+    # averaged over the window: what is logged at every step, not a loss on held-out clips
+    mean_pattern=r'^(?!held_out/).*(loss|time|grad_norm)',
+)
 visualizer = dict(
     type='Visualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],

@@ -111,11 +111,14 @@ train_cfg = dict(max_epochs=2, val_interval=2)
     assert summary['held_out_loss_after'] != summary['held_out_loss_before']
     assert {'torch', 'mmengine', 'av', 'python', 'mmmae_st'} <= set(summary['versions'])
     assert np.asarray(Image.open(work_dir / 'reconstruction.png')).std() > 10
+    scalars = [json.loads(line) for line in next(work_dir.rglob('scalars.json')).open()]
+    logged = [row['held_out/loss'] for row in scalars if 'held_out/loss' in row]
+    assert logged[-1] == pytest.approx(summary['held_out_loss_after'], abs=1e-4)
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
     assert checkpoint.exists()
     assert list(work_dir.rglob('events.out.tfevents*'))
     out = capsys.readouterr().out
-    assert '6 made now' in out
+    assert '6 made now' in out and 'RuntimeInfoHook' not in out
     made, todo = out.split('Try next:')
     for path in (checkpoint, work_dir / 'reconstruction.png', work_dir / 'summary.json'):
         assert str(path) in made.split('Made:')[1]
