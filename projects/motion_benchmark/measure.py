@@ -1,0 +1,208 @@
+"""Carries out measurements once, however often and in however many processes it is asked."""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+
+from mmmae_st.analysis.step_time import time_in_turn
+from mmmae_st.datasets.transforms.masking import draw_random
+from mmmae_st.registry import MODELS
+
+from . import training
+from .study import ALL, DEFAULT, Measurement
+from .training import Finetuning, Pretraining, Site
+
+# Fields of a scale that change how it is run and not what comes out; of pretraining, too.
+ASIDE = ('questions', 'seeds', 'workers', 'threads', 'loaders')
+ASIDE_IN_PRETRAINING = (*ASIDE, 'finetune', 'layer_decay')
+# Raised when the code gives other results than before for the same settings.
+VERSION = 1
+Job = tuple[Measurement, int]  # with a seed
+
+
+def result_file(site: Site, job: Job) -> Path:
+    """Where the result of a measurement is kept."""
+    measurement, seed = job
+    digest = _digest(site, ASIDE, dict(asdict(measurement), seed=seed))
+    return site.work / 'results' / f'{digest}.json'
+
+
+def checkpoint_file(site: Site, options: Pretraining, seed: int) -> Path:
+    """Where the weights of a pretraining are kept."""
+    digest = _digest(site, ASIDE_IN_PRETRAINING, dict(asdict(options), seed=seed))
+    return site.work / 'checkpoints' / f'{digest}.pth'
+
+
+def read_result(site: Site, job: Job) -> dict[str, Any] | None:
+    """The result of a measurement, None while there is none."""
+    path = result_file(site, job)
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def carry_out(site: Site, jobs: Sequence[Job], minutes: float = math.inf) -> None:
+    """Do what has not been done of the measurements, in order; other processes may do the same.
+
+    A measurement, and a pretraining, is done by the process that locks its file first; a process
+    that dies leaves its locks. What the others are at is passed over and, when nothing else is
+    left, waited for.
+
+    Args:
+        site: The study.
+        jobs: What to do.
+        minutes: Begin nothing after so many minutes.
+    """
+    waiting = False
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        pending = [job for job in jobs if read_result(site, job) is None]
+        if not pending:
+            return
+        if not any(_try(site, job) for job in pending):
+            if not waiting:
+                say(f'waiting for {len(pending)} measurements of others')
+            waiting = True
+            time.sleep(0.5)
+
+
+def _try(site: Site, job: Job) -> bool:
+    """Do a measurement unless another process is at it or at what it needs."""
+    measurement, seed = job
+    target = result_file(site, job)
+    with _lock(target) as is_mine:
+        if not is_mine or target.exists():
+            return False
+        checkpoint = None
+        if measurement.pretraining is not None and measurement.kind != 'time':
+            checkpoint = checkpoint_file(site, measurement.pretraining, seed)
+            with _lock(checkpoint) as is_mine:
+                if not is_mine:
+                    return False
+                if not checkpoint.exists():
+                    pretrain(site, measurement.pretraining, seed, checkpoint)
+        start, cpu = time.perf_counter(), time.process_time()
+        metrics = _measure(site, measurement, seed, checkpoint)
+        seconds = time.perf_counter() - start
+        result = dict(
+            measurement=asdict(measurement),
+            seed=seed,
+            metrics={name: round(value, 5) for name, value in metrics.items()},
+            seconds=round(seconds, 1),
+            cpu_seconds=round(time.process_time() - cpu, 1),
+        )
+        _write(target, json.dumps(result, indent=1) + '\n')
+        name = _describe(measurement, seed)
+        say(f'{name}: {result["metrics"]}, {seconds:.0f} s')
+    return True
+
+
+def pretrain(site: Site, options: Pretraining, seed: int, checkpoint: Path) -> None:
+    """Pretrain; beside the weights goes a file with the loss and the time."""
+    start = time.perf_counter()
+    found = training.pretrain(site, options, seed, checkpoint)
+    seconds = round(time.perf_counter() - start, 1)
+    record = dict(asdict(options), seed=seed, seconds=seconds, **found)
+    _write(checkpoint.with_suffix('.json'), json.dumps(record, indent=1) + '\n')
+    say(f'pretraining, seed {seed}, {asdict(options)}: {found}, {seconds} s')
+
+
+def _measure(
+    site: Site, measurement: Measurement, seed: int, checkpoint: Path | None
+) -> dict[str, float]:
+    if measurement.kind == 'time':
+        assert measurement.pretraining is not None
+        return time_of_a_step(site, measurement.pretraining)
+    if measurement.kind == 'frozen':
+        return training.frozen(site, seed, checkpoint, 'test')
+    labels = site.scale.all_labels if measurement.labels == ALL else measurement.labels
+    schedule = site.scale.finetune[labels]
+    if measurement.equal_compute:
+        epochs = training.equal_compute_epochs(site, DEFAULT, labels)
+        schedule = replace(schedule, epochs=epochs)
+    options = Finetuning(labels, measurement.masking, measurement.still)
+    return training.finetune(site, options, schedule, seed, checkpoint)
+
+
+def time_of_a_step(site: Site, options: Pretraining, runs: int = 15) -> dict[str, float]:
+    """Forward and backward of pretraining, sparse and dense in turn, on ready clips.
+
+    Returns:
+        ``sparse_ms`` and ``dense_ms``, medians for one clip; ``time_ratio``; and
+        ``multiply_adds_ratio``.
+    """
+    scale = site.scale
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    size, batch = scale.img_size, scale.pretrain.batch
+    side = size // scale.patch_size
+    masks = [
+        draw_random((scale.clip_len // 2, side, side), options.ratio, np.random.default_rng(i))
+        for i in range(batch)
+    ]
+    ids = torch.from_numpy(np.stack(masks)).to(device)
+    clips = torch.randn(batch, 3, scale.clip_len, size, size, device=device)
+
+    def step(kind: Pretraining) -> Any:
+        model = MODELS.build(training.autoencoder_config(scale, kind)).to(device)
+        return lambda: model(clips, ids, mode='loss')['loss'].backward()
+
+    kinds = dict(sparse=options, dense=replace(options, dense=True))
+    costs = {name: training.multiply_adds(site, kind)[0] for name, kind in kinds.items()}
+    steps = {name: step(kind) for name, kind in kinds.items()}
+    times = time_in_turn(steps, device, runs, warmup=3)
+    milliseconds = {name: 1e3 * timing.median / batch for name, timing in times.items()}
+    return dict(
+        sparse_ms=milliseconds['sparse'],
+        dense_ms=milliseconds['dense'],
+        time_ratio=milliseconds['dense'] / milliseconds['sparse'],
+        multiply_adds_ratio=costs['dense'] / costs['sparse'],
+    )
+
+
+def say(text: str) -> None:
+    """Write a line to the study's own log, whichever Runner is at work."""
+    MMLogger.get_instance('motion_benchmark').info(text)
+
+
+def _digest(site: Site, aside: tuple[str, ...], what: dict) -> str:
+    scale = {key: value for key, value in asdict(site.scale).items() if key not in aside}
+    text = json.dumps([VERSION, scale, what], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock of a file; never waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _describe(measurement: Measurement, seed: int) -> str:
+    changed = {
+        key: value
+        for key, value in asdict(measurement).items()
+        if value != getattr(Measurement(measurement.kind, None), key)
+    }
+    return f'{measurement.kind}, seed {seed}, {changed}'

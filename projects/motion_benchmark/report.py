@@ -1,0 +1,183 @@
+"""From finished measurements to ``results.json``, a Markdown table and a plot per question."""
+
+import json
+import platform
+import statistics
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+
+from mmmae_st import __version__
+
+from .measure import read_result
+from .scenes import CLASSES
+from .study import QUESTIONS, STUDY, Question
+from .training import Site
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+PACKAGES = ('torch', 'timm', 'mmengine', 'mmcv-lite', 'mmcv', 'av', 'numpy', 'scikit-image')
+CHANCE = 1 / len(CLASSES)
+# Names of the metrics as the tables write them; those with True are shares, in percent.
+METRICS = dict(
+    accuracy=('top-1, %', True),
+    knn=('k-NN, %', True),
+    linear=('linear probe, %', True),
+    sparse_ms=('sparse, ms per clip', False),
+    dense_ms=('dense, ms per clip', False),
+    time_ratio=('dense over sparse: time', False),
+    multiply_adds_ratio=('multiply-adds', False),
+)
+
+
+def write_report(site: Site, folder: Path, scale_name: str) -> None:
+    """Write ``results.json``, ``results.md`` and ``<question>.png`` from what has been measured.
+
+    Args:
+        site: The study.
+        folder: Made when absent; older files of these names are replaced.
+        scale_name: Name of the scale.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    results = collect(site, scale_name)
+    (folder / 'results.json').write_text(json.dumps(results, indent=1) + '\n')
+    (folder / 'results.md').write_text(markdown(results))
+    for question in QUESTIONS:
+        path = folder / f'{question.name}.png'
+        path.unlink(missing_ok=True)
+        rows = [row for row in results['rows'] if row['question'] == question.name]
+        rows = [row for row in rows if any(name in row['metrics'] for name, _ in shares())]
+        if rows:
+            plot(question, rows, results, path)
+
+
+def collect(site: Site, scale_name: str) -> dict[str, Any]:
+    """Everything that has been measured, as plain data.
+
+    Each row has ``seeds`` (those measured) and ``metrics``, by name ``values`` in the order of
+    the seeds, ``mean`` and ``std`` (of the sample; None for one seed); both are empty for rows
+    that were not run.
+    """
+    rows = []
+    for entry in STUDY:
+        found = {seed: read_result(site, (entry.measurement, seed)) for seed in site.scale.seeds}
+        done = {seed: result for seed, result in found.items() if result is not None}
+        metrics = {}
+        for name in next(iter(done.values()))['metrics'] if done else ():
+            values = [result['metrics'][name] for result in done.values()]
+            metrics[name] = dict(
+                values=values,
+                mean=round(statistics.mean(values), 5),
+                std=round(statistics.stdev(values), 5) if len(values) > 1 else None,
+            )
+        rows.append(dict(question=entry.question, row=entry.row, seeds=list(done), metrics=metrics))
+    return dict(
+        scale=scale_name,
+        date=time.strftime('%Y-%m-%d', time.gmtime()),
+        machine=machine(),
+        versions=versions(),
+        classes=len(CLASSES),
+        test_clips=site.scale.clips.num_test,
+        labels_per_class=sorted(site.scale.finetune),
+        rows=rows,
+    )
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The results as Markdown: mean and standard deviation over the seeds."""
+    versions_text = ', '.join(f'{name} {number}' for name, number in results['versions'].items())
+    lines = [
+        f'Scale `{results["scale"]}`, {results["date"]}, {results["machine"]}; {versions_text}.',
+        f'{results["test_clips"]} test clips of {results["classes"]} classes, chance '
+        f'{100 * CHANCE:.1f} %. Mean ± standard deviation over the seeds.',
+    ]
+    for question in QUESTIONS:
+        rows = [row for row in results['rows'] if row['question'] == question.name]
+        measured = {name for row in rows for name in row['metrics']}
+        names = [name for name in METRICS if name in measured]
+        lines += ['', f'**{question.title}.** Expected: {question.claim}.', '']
+        if not names:
+            lines.append('Not run.')
+            continue
+        lines.append('| | ' + ' | '.join(METRICS[name][0] for name in names) + ' | seeds |')
+        lines.append('|---|' + '---|' * (len(names) + 1))
+        for row in rows:
+            cells = [cell(row['metrics'].get(name), METRICS[name][1]) for name in names]
+            seeds = ', '.join(map(str, row['seeds'])) or 'not run'
+            lines.append(f'| {row["row"]} | ' + ' | '.join(cells) + f' | {seeds} |')
+    return '\n'.join(lines) + '\n'
+
+
+def cell(metric: dict[str, Any] | None, is_share: bool) -> str:
+    """One figure of a table."""
+    if metric is None:
+        return ''
+    factor, digits = (100, 1) if is_share else (1, 2)
+    text = f'{factor * metric["mean"]:.{digits}f}'
+    return text if metric['std'] is None else f'{text} ± {factor * metric["std"]:.{digits}f}'
+
+
+def shares() -> list[tuple[str, str]]:
+    """Metrics that plots show, and their names there."""
+    return [(name, title) for name, (title, is_share) in METRICS.items() if is_share]
+
+
+def plot(question: Question, rows: list[dict], results: dict[str, Any], path: Path) -> None:
+    """Horizontal bars of the means, a dot for each seed, chance as a line."""
+    names = [(name, title) for name, title in shares() if name in rows[0]['metrics']]
+    height = 0.8 / len(names)
+    figure, axes = plt.subplots(
+        figsize=(7, 1.5 + 0.42 * len(rows) * len(names) ** 0.5), layout='constrained'
+    )
+    for k, (name, title) in enumerate(names):
+        places = [i + (k - (len(names) - 1) / 2) * height for i in range(len(rows))]
+        means = [100 * row['metrics'][name]['mean'] for row in rows]
+        axes.barh(places, means, 0.9 * height, color=f'C{k}', alpha=0.45, label=title)
+        for place, mean, row in zip(places, means, rows, strict=True):
+            values = [100 * value for value in row['metrics'][name]['values']]
+            axes.plot(values, [place] * len(values), 'o', color=f'C{k}', markersize=4)
+            axes.annotate(
+                f'{mean:.1f}',
+                (max(*values, mean), place),
+                xytext=(6, 0),
+                textcoords='offset points',
+                va='center',
+                fontsize=9,
+            )
+    axes.axvline(100 * CHANCE, color='0.4', linestyle='--', linewidth=1, label='chance')
+    axes.set_yticks(range(len(rows)), [row['row'] for row in rows])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)
+    axes.set_xlabel('top-1 on the test clips, %; bars: means, dots: seeds')
+    axes.set_title(question.title, fontsize=11, loc='left')
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.legend(fontsize=8, loc='outside lower center', ncols=4, frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def machine() -> str:
+    """What the study runs on, in words."""
+    import psutil
+
+    memory = psutil.virtual_memory().total / 2**30
+    if torch.cuda.is_available():
+        return f'one {torch.cuda.get_device_name()}, {psutil.cpu_count()} CPUs'
+    return f'{psutil.cpu_count()} CPU cores ({platform.machine()}), {memory:.0f} GiB, no GPU'
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    found = dict(mmmae_st=__version__, python=platform.python_version())
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,430 @@
+"""Pretraining, fine-tuning and frozen features with the project's own parts."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from mmmae_st.analysis.operations import count_multiply_adds
+from mmmae_st.analysis.pretraining_cost import pretraining_cost
+from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
+from mmmae_st.models.checkpoint import load_pretrained
+from mmmae_st.registry import MODELS
+
+from . import parts  # noqa: F401  (registers what the configs name)
+from .scales import Scale, Schedule
+from .scenes import CLASSES
+
+RUNTIME = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'default_runtime.py'
+RUNNER_KEYS = (
+    'model',
+    'work_dir',
+    'train_dataloader',
+    'test_dataloader',
+    'train_cfg',
+    'test_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'test_evaluator',
+    'default_hooks',
+    'custom_hooks',
+    'env_cfg',
+    'log_processor',
+    'log_level',
+    'visualizer',
+    'default_scope',
+    'randomness',
+)
+WARMUP = 0.1  # of the steps
+MASKINGS = dict(
+    random='RandomMasking', tube='TubeMasking', frame='FrameMasking', block='BlockMasking'
+)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What a pretraining is made of; everything else is the scale's.
+
+    Attributes:
+        masking: A key of ``MASKINGS``.
+        ratio: Share of the patches that is removed.
+        target: See ``MAEHead``.
+        decoder_depth: Blocks of the decoder; the scale's for 0.
+        decoder_width: Width of the decoder over the scale's.
+        repeats: Clips of a video in a step. Clips in all and clips of a step stay the same.
+        dense: Mask tokens go through the encoder.
+    """
+
+    masking: str = 'random'
+    ratio: float = 0.75
+    target: str = 'pixels'
+    decoder_depth: int = 0
+    decoder_width: float = 1.0
+    repeats: int = 1
+    dense: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a study runs.
+
+    Attributes:
+        scale: Its size.
+        data: Folder of the clips.
+        work: Folder of checkpoints and logs.
+    """
+
+    scale: Scale
+    data: Path
+    work: Path
+
+
+class TrainingLoss(Hook):
+    """Keeps the loss of each step and the seconds they took."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Keep it."""
+        self.losses.append(float(outputs['loss']))
+
+    def mean_of_last(self, share: float = 0.1) -> float:
+        """Mean over the last part of the run."""
+        last = self.losses[-max(round(share * len(self.losses)), 1) :]
+        return sum(last) / len(last)
+
+
+def encoder_config(scale: Scale, **options: Any) -> dict:
+    """Config of the encoder."""
+    return dict(
+        type='SpacetimeViT',
+        arch=dict(scale.encoder),
+        img_size=scale.img_size,
+        num_frames=scale.clip_len,
+        patch_size=scale.patch_size,
+        pos_embed='sincos',
+        **options,
+    )
+
+
+def autoencoder_config(scale: Scale, options: Pretraining) -> dict:
+    """Config of the masked autoencoder."""
+    decoder = dict(scale.decoder)
+    decoder['depth'] = options.decoder_depth or decoder['depth']
+    decoder['embed_dims'] = round(options.decoder_width * decoder['embed_dims'])
+    return dict(
+        type='SpatiotemporalMAE',
+        data_preprocessor=dict(type='ClipDataPreprocessor'),
+        backbone=encoder_config(scale, with_mask_token=options.dense),
+        decoder=dict(
+            type='MAEDecoder',
+            encoder_dims=scale.encoder['embed_dims'],
+            img_size=scale.img_size,
+            num_frames=scale.clip_len,
+            patch_size=scale.patch_size,
+            pos_embed='sincos',
+            with_mask_token=not options.dense,
+            **decoder,
+        ),
+        head=dict(
+            type='MAEHead',
+            embed_dims=decoder['embed_dims'],
+            patch_size=scale.patch_size,
+            target=options.target,
+        ),
+    )
+
+
+def pretraining_config(site: Site, options: Pretraining, seed: int) -> Config:
+    """Config of a Runner that pretrains."""
+    scale = site.scale
+    pipeline = [
+        _loading(site, 'train', num_clips=options.repeats),
+        dict(type='ClipRandomResizedCrop', size=scale.img_size, scale=(0.5, 1.0)),
+        dict(type=MASKINGS[options.masking], ratio=options.ratio, patch_size=scale.patch_size),
+        dict(type='PackClips'),
+    ]
+    if scale.pretrain.batch % options.repeats or scale.pretrain.epochs % options.repeats:
+        raise ValueError(
+            f'repeats must divide batch={scale.pretrain.batch} and '
+            f'epochs={scale.pretrain.epochs}, got {options.repeats}'
+        )
+    schedule = Schedule(
+        scale.pretrain.epochs // options.repeats,
+        scale.pretrain.batch // options.repeats,
+        scale.pretrain.lr,
+    )
+    model = autoencoder_config(scale, options)
+    cfg = _runner_config(site, model, schedule, scale.clips.num_train, seed)
+    cfg.train_dataloader = _loader(site, 'train', pipeline, schedule.batch, shuffle=True)
+    cfg.optim_wrapper = dict(
+        type=_wrapper(scale),
+        optimizer=dict(type='AdamW', lr=schedule.lr, betas=(0.9, 0.95), weight_decay=0.05),
+        clip_grad=dict(max_norm=1.0),
+        paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
+    )
+    return cfg
+
+
+def pretrain(site: Site, options: Pretraining, seed: int, checkpoint: Path) -> dict[str, float]:
+    """Pretrain and write the weights to ``checkpoint``.
+
+    Returns:
+        ``loss``, the mean of the last tenth of the steps, and ``steps``.
+    """
+    cfg = pretraining_config(site, options, seed)
+    runner, record = _train(cfg)
+    _save(runner, checkpoint)
+    return dict(loss=record.mean_of_last(), steps=len(record.losses))
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What a classifier is trained with.
+
+    Attributes:
+        labels: Labels per class.
+        masking: Share of the patches removed in the first epoch, less and less afterwards.
+        still: See ``LoadFrames``.
+        split: Where it is tested.
+    """
+
+    labels: int
+    masking: float = 0.0
+    still: bool = False
+    split: str = 'test'
+
+
+def finetuning_config(
+    site: Site, options: Finetuning, schedule: Schedule, seed: int, is_scratch: bool
+) -> Config:
+    """Config of a Runner that trains a classifier."""
+    scale = site.scale
+    model = dict(
+        type='ClipClassifier',
+        backbone=encoder_config(scale, out_type='pooled'),
+        num_classes=len(CLASSES),
+    )
+    pack = [dict(type='PackClips'), dict(type='NumberView')]
+    crop = dict(
+        type='ClipRandomResizedCrop', size=scale.img_size, scale=(0.6, 1.0), ratio=(0.9, 1.11)
+    )
+    loading = _loading(site, 'train', still=options.still)
+    indices = pick_labelled(scale, options.labels, seed)
+    cfg = _runner_config(site, model, schedule, len(indices), seed)
+    cfg.train_dataloader = _loader(
+        site, 'train', [loading, crop, *pack], schedule.batch, shuffle=True
+    )
+    cfg.train_dataloader.dataset.indices = indices
+    resize = dict(type='ClipResize', short_side=scale.img_size)
+    loading = _loading(site, options.split, still=options.still)
+    cfg.test_dataloader = _loader(site, options.split, [loading, resize, *pack], 64, shuffle=False)
+    cfg.test_evaluator = dict(type='TopOne')
+    cfg.test_cfg = dict(type='TestLoop')
+    cfg.optim_wrapper = dict(
+        type=_wrapper(scale),
+        optimizer=dict(type='AdamW', lr=schedule.lr, betas=(0.9, 0.999), weight_decay=0.05),
+        clip_grad=dict(max_norm=5.0),
+        constructor='LayerDecayOptimWrapperConstructor',
+        paramwise_cfg=dict(layer_decay_rate=1.0 if is_scratch else scale.layer_decay),
+    )
+    if options.masking:
+        cfg.custom_hooks.append(dict(type='MaskAnnealingHook', ratio=options.masking))
+    return cfg
+
+
+def finetune(
+    site: Site,
+    options: Finetuning,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: Path | None,
+) -> dict[str, float]:
+    """Train a classifier, from a checkpoint or from scratch, and test it.
+
+    Returns:
+        ``accuracy`` in [0, 1] and ``loss``, of the last tenth of the steps.
+    """
+    cfg = finetuning_config(site, options, schedule, seed, checkpoint is None)
+    if checkpoint is not None:
+        cfg.model.backbone.init_cfg = dict(
+            type='Pretrained', checkpoint=str(checkpoint), prefix='backbone.'
+        )
+    runner, record = _train(cfg)
+    return dict(accuracy=runner.test()['top1'], loss=record.mean_of_last())
+
+
+def frozen(site: Site, seed: int, checkpoint: Path | None, split: str) -> dict[str, float]:
+    """k-NN and linear probe, all labels, on an encoder that is not trained further.
+
+    Returns:
+        ``knn`` and ``linear``, accuracies in [0, 1].
+    """
+    scale = site.scale
+    torch.manual_seed(seed)
+    DefaultScope.get_instance(f'frozen_{seed}_{split}', scope_name='mmmae_st')
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    backbone = MODELS.build(encoder_config(scale, out_type='pooled'))
+    if checkpoint is not None:
+        load_pretrained(backbone, checkpoint)
+    backbone.to(device).requires_grad_(False)
+    preprocessor = MODELS.build(dict(type='ClipDataPreprocessor')).to(device)
+    resize = dict(type='ClipResize', short_side=scale.img_size)
+    train, test = (
+        extract_features(
+            backbone,
+            preprocessor,
+            Runner.build_dataloader(
+                _loader(
+                    site,
+                    part,
+                    [_loading(site, part), resize, dict(type='PackClips')],
+                    64,
+                    shuffle=False,
+                )
+            ),
+            site.work / 'features',
+        )
+        for part in ('train', split)
+    )
+    neighbors = min(20, len(train.labels))
+    knn = knn_accuracy(train, test, (neighbors,), device=device)[neighbors][0]
+    found = probe_accuracy(train, test, LinearProbe, [3e-3], 40, 64, 0.0, device=device, seed=seed)
+    return dict(knn=knn, linear=found[3e-3][0])
+
+
+def pick_labelled(scale: Scale, labels: int, seed: int) -> list[int]:
+    """Indices of the labelled clips, equally many of each class, by seed.
+
+    Raises:
+        ValueError: If there are not so many.
+    """
+    per_class = scale.clips.num_train // len(CLASSES)
+    if not 1 <= labels <= per_class:
+        raise ValueError(f'labels must be within [1, {per_class}], got {labels}')
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(per_class, generator=generator)[:labels].sort().values
+    return [int(i) * len(CLASSES) + label for i in order for label in range(len(CLASSES))]
+
+
+def multiply_adds(site: Site, options: Pretraining) -> tuple[float, float]:
+    """Of a forward pass of one clip: in pretraining, and in classification."""
+    cfg = pretraining_config(site, options, 0)
+    costs = pretraining_cost(cfg).executed
+    assert costs is not None
+    with torch.device('meta'):
+        backbone = MODELS.build(encoder_config(site.scale, out_type='pooled'))
+    size = site.scale.img_size
+    clip = torch.empty(1, 3, site.scale.clip_len, size, size, device='meta')
+    whole = count_multiply_adds(backbone, (clip,))['']
+    return costs['dense' if options.dense else 'sparse'], whole
+
+
+def equal_compute_epochs(site: Site, options: Pretraining, labels: int) -> int:
+    """Epochs from scratch that cost what pretraining and fine-tuning cost together.
+
+    A training step costs three forward passes in either, so forward passes are compared.
+    """
+    scale = site.scale
+    step, whole = multiply_adds(site, options)
+    pretraining = step * scale.pretrain.epochs * scale.clips.num_train
+    per_epoch = whole * labels * len(CLASSES)
+    return scale.finetune[labels].epochs + math.ceil(pretraining / per_epoch)
+
+
+def _loading(site: Site, split: str, num_clips: int = 1, still: bool = False) -> dict:
+    return dict(
+        type='LoadFrames',
+        frames=str(site.data / f'{split}.npy'),
+        clip_len=site.scale.clip_len,
+        frame_interval=site.scale.frame_interval,
+        num_clips=num_clips,
+        still=still,
+    )
+
+
+def _wrapper(scale: Scale) -> str:
+    return 'BFloat16OptimWrapper' if scale.bfloat16 else 'OptimWrapper'
+
+
+def _loader(site: Site, split: str, pipeline: list[dict], batch: int, shuffle: bool) -> dict:
+    return dict(
+        batch_size=batch,
+        num_workers=site.scale.loaders,
+        persistent_workers=bool(site.scale.loaders),
+        drop_last=False,
+        sampler=dict(type='EpochSampler' if shuffle else 'DefaultSampler', shuffle=shuffle),
+        collate_fn=dict(type='pseudo_collate'),
+        dataset=dict(
+            type='VideoDataset',
+            data_root=str(site.data),
+            ann_file=f'{split}.txt',
+            data_prefix=dict(video=split),
+            pipeline=pipeline,
+            test_mode=not shuffle,
+        ),
+    )
+
+
+def _runner_config(
+    site: Site, model: dict, schedule: Schedule, num_videos: int, seed: int
+) -> Config:
+    cfg = Config.fromfile(RUNTIME)
+    end = schedule.epochs * math.ceil(num_videos / schedule.batch)
+    warmup = math.ceil(WARMUP * end)
+    cfg.merge_from_dict(
+        dict(
+            model=model,
+            train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=schedule.epochs),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=1e-3, end=warmup, by_epoch=False),
+                dict(
+                    type='CosineAnnealingLR',
+                    T_max=end - warmup,
+                    eta_min_ratio=0.0,
+                    begin=warmup,
+                    end=end,
+                    by_epoch=False,
+                ),
+            ],
+            custom_hooks=[dict(type='StepSeedHook')],
+            randomness=dict(seed=seed),
+            work_dir=str(site.work / 'logs'),
+            log_level='ERROR',
+        )
+    )
+    cfg.default_hooks.checkpoint = None  # finished measurements are kept, not steps
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[])
+    return cfg
+
+
+def _train(cfg: Config) -> tuple[Runner, TrainingLoss]:
+    prepare_runtime(cfg)
+    # Not from_cfg: it formats the config four times, which takes longer than a small run.
+    runner = Runner(**{key: cfg[key] for key in RUNNER_KEYS if key in cfg})
+    record = TrainingLoss()
+    runner.register_hook(record)
+    runner.train()
+    return runner, record
+
+
+def _save(runner: Runner, checkpoint: Path) -> None:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    part = checkpoint.with_suffix('.part')
+    state = {name: value.cpu() for name, value in runner.model.state_dict().items()}
+    torch.save(dict(state_dict=state), part)
+    part.replace(checkpoint)

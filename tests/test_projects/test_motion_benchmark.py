@@ -1,0 +1,253 @@
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import binom
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from mmmae_st.registry import MODELS, TRANSFORMS  # noqa: E402
+from projects.motion_benchmark import clips, measure, report, scenes, study, training  # noqa: E402
+from projects.motion_benchmark.scales import SCALES  # noqa: E402
+
+CLASSES = len(scenes.CLASSES)
+
+
+@pytest.fixture(scope='module')
+def small_set(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('motion')
+    return clips.make_set(folder, clips.ClipSet(480, 16, 320, num_frames=4, size=32), workers=2)
+
+
+@pytest.fixture
+def site(small_set, tmp_path):
+    return training.Site(SCALES['smoke'], small_set, tmp_path)
+
+
+def test_an_observer_of_the_motion_is_always_right():
+    for i in range(40 * CLASSES):
+        poses = scenes.draw_poses(i % CLASSES, 8 + i % 9, np.random.default_rng(i))
+        assert scenes.classify_poses(poses) == i % CLASSES, scenes.CLASSES[i % CLASSES]
+
+
+def test_poses_at_a_frame_are_alike_in_all_classes():
+    def spread(label, frame):
+        parts = []
+        for i in range(400):
+            poses = scenes.draw_poses(label, 8, np.random.default_rng((label, frame, i)))
+            parts.append(
+                [
+                    *poses.centre[frame] / scenes.PERIOD,
+                    *poses.angle[frame] / (2 * np.pi),
+                    poses.size[frame],
+                    poses.carousel[frame] / (2 * np.pi),
+                ]
+            )
+        return np.stack(parts)
+
+    for label in range(CLASSES):
+        for frame in (0, 7):
+            counts = np.stack([np.histogram(c, 4, (0, 1))[0] for c in spread(label, frame).T])
+            # 100 expected with a deviation of 8.7; 4.5 deviations, for 768 counts.
+            assert np.abs(counts - 100).max() < 39, (scenes.CLASSES[label], frame)
+
+
+def fit_and_test(train, test, rng):
+    """Right answers of a ridge classifier of single frames, and of how many."""
+
+    def features(frames):
+        frames = frames.astype(np.float64).reshape(-1, 8, 4, 8, 4, 3) / 255
+        means, gray = frames.mean(axis=(2, 4)), frames.mean(axis=5)
+        flat = [means.reshape(len(frames), -1), gray.std(axis=(2, 4)).reshape(len(frames), -1)]
+        flat = np.concatenate(flat, axis=1)
+        return np.concatenate([flat, flat**2, np.ones((len(flat), 1))], axis=1)
+
+    labels = np.arange(len(train)) % CLASSES
+    shown = features(train.reshape(-1, *train.shape[2:]))
+    targets = np.eye(CLASSES)[np.repeat(labels, train.shape[1])]
+    weights = np.linalg.solve(shown.T @ shown + 5 * np.eye(shown.shape[1]), shown.T @ targets)
+    one = test[np.arange(len(test)), rng.integers(test.shape[1], size=len(test))]
+    guesses = (features(one) @ weights).argmax(axis=1)
+    return int((guesses == np.arange(len(test)) % CLASSES).sum()), len(test)
+
+
+def test_a_single_frame_is_at_chance(small_set):
+    train, test = np.load(small_set / 'train.npy'), np.load(small_set / 'test.npy')
+    assert train.shape == (480, 4, 32, 32, 3)
+    right, total = fit_and_test(train, test, np.random.default_rng(0))
+    # Without any knowledge, so many or more are right once in 10 000 times: 36 of 320, 11 %.
+    bound = binom.ppf(1 - 1e-4, total, 1 / CLASSES)
+    assert right <= bound
+
+    # The same classifier finds a tint of a few grey levels that tells the class.
+    for frames in (train, test):
+        for i, clip in enumerate(frames):
+            clip[:, : 2 * (i % CLASSES) + 1, :8] //= 2
+    right, total = fit_and_test(train, test, np.random.default_rng(0))
+    assert right > bound
+
+
+def test_files_depend_on_the_settings_alone(tmp_path):
+    tiny = clips.ClipSet(16, 16, 16, num_frames=4, size=16)
+    one, two = (clips.make_set(tmp_path / n, tiny, workers=w) for n, w in (('a', 1), ('b', 2)))
+    files = sorted(path.relative_to(one) for path in one.rglob('*') if path.is_file())
+    assert Counter(f.suffix for f in files) == {'.mp4': 48, '.txt': 3, '.npy': 3, '.json': 1}
+    for file in files:
+        assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+    lost = one / 'train' / 'clip_00003.mp4'
+    before = lost.read_bytes()
+    lost.unlink()
+    clips.make_set(one, tiny, workers=1)
+    assert lost.read_bytes() == before
+    with pytest.raises(ValueError, match='folder must be empty or hold the same set'):
+        clips.make_set(one, clips.ClipSet(16, 16, 16, num_frames=4, size=16, seed=1), workers=1)
+
+
+def test_no_photograph_is_in_two_splits(monkeypatch):
+    seen = {}
+    load = scenes.load_texture
+    for split in scenes.TEXTURES:
+        names = seen[split] = set()
+        monkeypatch.setattr(scenes, 'load_texture', lambda n, s=names: s.add(n) or load(n))
+        for i in range(12):
+            scenes.draw_clip(i, split, 4, 16, np.random.default_rng(i))
+    assert seen['train'] and seen['val'] and seen['test']
+    assert (
+        not seen['train'] & seen['val'] | seen['train'] & seen['test'] | seen['val'] & seen['test']
+    )
+
+
+@pytest.mark.parametrize(
+    ('args', 'name'),
+    [
+        (dict(num_train=8), 'num_train'),
+        (dict(num_test=17), 'num_test'),
+        (dict(size=15), 'size'),
+        (dict(num_frames=3), 'num_frames'),
+        (dict(seed=-1), 'seed'),
+    ],
+)
+def test_bad_settings_are_named(args, name):
+    with pytest.raises(ValueError, match=name):
+        clips.ClipSet(**{**dict(num_train=16, num_val=16, num_test=16), **args})
+
+
+def test_frames_in_memory_are_those_of_the_file(small_set, record):
+    path = small_set / 'test' / 'clip_00005.mp4'
+    ours = TRANSFORMS.build(
+        dict(type='LoadFrames', frames=str(small_set / 'test.npy'), clip_len=4, num_clips=2)
+    )
+    theirs = TRANSFORMS.build(dict(type='LoadClips', clip_len=4, frame_interval=1, num_clips=2))
+    got, expected = ours(record(path, epoch=1)), theirs(record(path, epoch=1))
+    np.testing.assert_array_equal(got['frame_inds'], expected['frame_inds'])
+    np.testing.assert_array_equal(np.stack(got['clips']), np.stack(expected['clips']))
+
+    still = TRANSFORMS.build(
+        dict(type='LoadFrames', frames=str(small_set / 'test.npy'), clip_len=4, still=True)
+    )
+    found = [still(record(path, epoch=e)) for e in range(12)]
+    assert all(len(set(f['frame_inds'][0].tolist())) == 1 for f in found)
+    assert {f['frame_inds'][0, 0] for f in found} == {0, 1, 2, 3}
+
+
+def test_labels_are_balanced_and_drawn_by_seed():
+    scale = SCALES['smoke']
+    picked = [training.pick_labelled(scale, 5, seed) for seed in (0, 0, 1)]
+    assert picked[0] == picked[1] != picked[2]
+    assert set(Counter(i % CLASSES for i in picked[0]).values()) == {5}
+    with pytest.raises(ValueError, match='labels must be within'):
+        training.pick_labelled(scale, 21, 0)
+
+
+@pytest.mark.parametrize('name', sorted(SCALES))
+def test_every_entry_can_be_built_at_every_scale(name, tmp_path):
+    scale = SCALES[name]
+    site = training.Site(scale, tmp_path, tmp_path)
+    assert set(scale.questions) <= {q.name for q in study.QUESTIONS}
+    assert {entry.question for entry in study.STUDY} == {q.name for q in study.QUESTIONS}
+    assert len({(e.question, e.row) for e in study.STUDY}) == len(study.STUDY)
+    for measurement in {entry.measurement for entry in study.STUDY}:
+        assert measurement.labels == study.ALL or measurement.labels in scale.finetune
+    for options in {entry.measurement.pretraining for entry in study.STUDY} - {None}:
+        cfg = training.pretraining_config(site, options, 0)
+        with torch.device('meta'):
+            MODELS.build({k: v for k, v in cfg.model.items() if k != 'data_preprocessor'})
+    assert training.equal_compute_epochs(site, study.DEFAULT, 20) > scale.finetune[20].epochs
+
+
+def test_equal_compute_is_equal(site):
+    epochs = training.equal_compute_epochs(site, study.DEFAULT, 20)
+    step, whole = training.multiply_adds(site, study.DEFAULT)
+    scale = site.scale
+    both = step * scale.pretrain.epochs * scale.clips.num_train
+    both += whole * scale.finetune[20].epochs * 20 * CLASSES
+    assert 0 <= whole * epochs * 20 * CLASSES - both < whole * 20 * CLASSES
+
+
+def test_what_is_done_or_taken_is_not_done_again(site, monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, 'pretrain', lambda site, options, seed, path: path.touch())
+    monkeypatch.setattr(measure, '_measure', lambda *args: calls.append(args) or dict(accuracy=0.5))
+    jobs = [(entry.measurement, seed) for entry in study.STUDY for seed in (0, 1)]
+    with measure._lock(measure.result_file(site, jobs[0])) as is_mine:
+        assert is_mine and not measure._try(site, jobs[0]) and not calls
+    measure.carry_out(site, jobs)
+    assert len(calls) == len(set(jobs)) < len(jobs)
+    measure.carry_out(site, jobs)
+    assert len(calls) == len(set(jobs))
+
+
+def test_report_says_what_was_not_run(site, tmp_path):
+    done = study.STUDY[0]
+    path = measure.result_file(site, (done.measurement, 0))
+    path.parent.mkdir()
+    path.write_text(json.dumps(dict(metrics=dict(accuracy=0.25))))
+    report.write_report(site, tmp_path / 'out', 'smoke')
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert results['rows'][0]['metrics']['accuracy'] == dict(values=[0.25], mean=0.25, std=None)
+    assert [row['row'] for row in results['rows']] == [entry.row for entry in study.STUDY]
+    text = (tmp_path / 'out' / 'results.md').read_text()
+    assert f'| {done.row} | 25.0 | 0 |' in text
+    assert f'| {study.STUDY[1].row} |  | not run |' in text
+    assert text.count('Not run.') == len(study.QUESTIONS) - 1
+    assert [p.name for p in (tmp_path / 'out').glob('*.png')] == ['labels.png']
+
+
+def test_cells_of_the_table():
+    metric = dict(mean=0.5, std=0.0123)
+    assert report.cell(metric, True) == '50.0 ± 1.2'
+    assert report.cell(dict(mean=2.345, std=None), False) == '2.35'
+    assert report.cell(None, True) == ''
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_smoke_scale_runs_and_goes_on(tmp_path):
+    command = [sys.executable, ROOT / 'projects' / 'motion_benchmark' / 'run.py', '--scale']
+    command += ['smoke', '--data-root', tmp_path / 'data', '--work-dir', tmp_path / 'work']
+    command += ['--out', tmp_path / 'out']
+    subprocess.run(command, check=True, timeout=600)
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    asked = SCALES['smoke'].questions
+    for row in results['rows']:
+        assert bool(row['metrics']) == (row['question'] in asked), row
+        for name, metric in row['metrics'].items():
+            assert metric['mean'] >= 0 and (metric['mean'] <= 1 or name.endswith(('_ms', '_ratio')))
+    for question in asked:
+        with Image.open(tmp_path / 'out' / f'{question}.png') as image:
+            assert np.asarray(image).std() > 10
+
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / 'work').rglob('*.json')}
+    lost = next(path for path in files if path.parent.name == 'results')
+    lost.unlink()
+    subprocess.run(command, check=True, timeout=250)
+    changed = [p for p, t in files.items() if p.stat().st_mtime_ns != t and 'results/' in str(p)]
+    assert changed == [lost]
