@@ -109,7 +109,7 @@ def _write(
     backbone.eval()
     labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64))
     values = None
-    for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process()):
+    for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process() or None):
         num_views = batch['inputs'][0].shape[0]
         features = encode(backbone, preprocessor(batch)['inputs'], token_grid, amp)
         rows = features.cpu().numpy().reshape(-1, num_views, *features.shape[1:])

@@ -20,7 +20,7 @@ from mmmae_st.analysis.step_time import time_in_turn
 from mmmae_st.datasets.transforms.masking import draw_random
 from mmmae_st.registry import MODELS
 
-from . import training
+from . import compute, training
 from .study import ALL, DEFAULT, Measurement
 from .training import Finetuning, Pretraining, Site
 
@@ -128,7 +128,7 @@ def _measure(
     labels = site.scale.all_labels if measurement.labels == ALL else measurement.labels
     schedule = site.scale.finetune[labels]
     if measurement.equal_compute:
-        epochs = training.equal_compute_epochs(site, DEFAULT, labels)
+        epochs = compute.equal_compute_epochs(site, DEFAULT, labels)
         schedule = replace(schedule, epochs=epochs)
     options = Finetuning(labels, measurement.masking, measurement.still)
     return training.finetune(site, options, schedule, seed, checkpoint)
@@ -157,7 +157,7 @@ def time_of_a_step(site: Site, options: Pretraining, runs: int = 15) -> dict[str
         return lambda: model(clips, ids, mode='loss')['loss'].backward()
 
     kinds = dict(sparse=options, dense=replace(options, dense=True))
-    costs = {name: training.multiply_adds(site, kind)[0] for name, kind in kinds.items()}
+    costs = {name: compute.multiply_adds(site, kind)[0] for name, kind in kinds.items()}
     steps = {name: step(kind) for name, kind in kinds.items()}
     times = time_in_turn(steps, device, runs, warmup=3)
     milliseconds = {name: 1e3 * timing.median / batch for name, timing in times.items()}

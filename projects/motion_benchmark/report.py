@@ -38,6 +38,8 @@ METRICS = dict(
 def write_report(site: Site, folder: Path, scale_name: str) -> None:
     """Write ``results.json``, ``results.md`` and ``<question>.png`` from what has been measured.
 
+    A question has a plot when there are two rows to compare.
+
     Args:
         site: The study.
         folder: Made when absent; older files of these names are replaced.
@@ -51,9 +53,13 @@ def write_report(site: Site, folder: Path, scale_name: str) -> None:
         path = folder / f'{question.name}.png'
         path.unlink(missing_ok=True)
         rows = [row for row in results['rows'] if row['question'] == question.name]
-        rows = [row for row in rows if any(name in row['metrics'] for name, _ in shares())]
-        if rows:
-            plot(question, rows, results, path)
+        is_share = [any(name in row['metrics'] for name, _ in shares()) for row in rows]
+        if sum(is_share) > 1:
+            # Rows that were not run are shown as such; those of other metrics are not shown.
+            shown = [
+                row for row, has in zip(rows, is_share, strict=True) if has or not row['seeds']
+            ]
+            plot(question, shown, path)
 
 
 def collect(site: Site, scale_name: str) -> dict[str, Any]:
@@ -127,39 +133,56 @@ def shares() -> list[tuple[str, str]]:
     return [(name, title) for name, (title, is_share) in METRICS.items() if is_share]
 
 
-def plot(question: Question, rows: list[dict], results: dict[str, Any], path: Path) -> None:
+def plot(question: Question, rows: list[dict], path: Path) -> None:
     """Horizontal bars of the means, a dot for each seed, chance as a line."""
-    names = [(name, title) for name, title in shares() if name in rows[0]['metrics']]
+    measured = {name for row in rows for name in row['metrics']}
+    names = [(name, title) for name, title in shares() if name in measured]
     height = 0.8 / len(names)
     figure, axes = plt.subplots(
-        figsize=(7, 1.5 + 0.42 * len(rows) * len(names) ** 0.5), layout='constrained'
+        figsize=(7, 1.6 + 0.42 * len(rows) * len(names) ** 0.5), layout='constrained'
     )
     for k, (name, title) in enumerate(names):
-        places = [i + (k - (len(names) - 1) / 2) * height for i in range(len(rows))]
-        means = [100 * row['metrics'][name]['mean'] for row in rows]
-        axes.barh(places, means, 0.9 * height, color=f'C{k}', alpha=0.45, label=title)
-        for place, mean, row in zip(places, means, rows, strict=True):
-            values = [100 * value for value in row['metrics'][name]['values']]
-            axes.plot(values, [place] * len(values), 'o', color=f'C{k}', markersize=4)
-            axes.annotate(
-                f'{mean:.1f}',
-                (max(*values, mean), place),
-                xytext=(6, 0),
-                textcoords='offset points',
-                va='center',
-                fontsize=9,
-            )
+        place = (k - (len(names) - 1) / 2) * height
+        for i, row in enumerate(rows):
+            _bar(axes, i + place, row['metrics'].get(name), f'C{k}', 0.9 * height)
+        axes.plot([], [], 's', color=f'C{k}', alpha=0.45, markersize=8, label=title)
     axes.axvline(100 * CHANCE, color='0.4', linestyle='--', linewidth=1, label='chance')
     axes.set_yticks(range(len(rows)), [row['row'] for row in rows])
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.set_xlabel('top-1 on the test clips, %; bars: means, dots: seeds')
-    axes.set_title(question.title, fontsize=11, loc='left')
+    figure.suptitle(question.title, fontsize=11, x=0.01, ha='left')
     axes.spines[['top', 'right']].set_visible(False)
     figure.legend(fontsize=8, loc='outside lower center', ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _bar(axes: Any, place: float, metric: dict | None, color: str, height: float) -> None:
+    if metric is None:
+        axes.annotate(
+            'not run',
+            (0, place),
+            xytext=(6, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=9,
+            color='0.4',
+            backgroundcolor='white',
+        )
+        return
+    mean, values = 100 * metric['mean'], [100 * value for value in metric['values']]
+    axes.barh([place], [mean], height, color=color, alpha=0.45)
+    axes.plot(values, [place] * len(values), 'o', color=color, markersize=4)
+    axes.annotate(
+        f'{mean:.1f}',
+        (max(values), place),
+        xytext=(6, 0),
+        textcoords='offset points',
+        va='center',
+        fontsize=9,
+    )
 
 
 def machine() -> str:

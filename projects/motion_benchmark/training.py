@@ -1,5 +1,6 @@
 """Pretraining, fine-tuning and frozen features with the project's own parts."""
 
+import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from mmmae_st.analysis.operations import count_multiply_adds
-from mmmae_st.analysis.pretraining_cost import pretraining_cost
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
 from mmmae_st.models.checkpoint import load_pretrained
@@ -23,25 +22,6 @@ from .scales import Scale, Schedule
 from .scenes import CLASSES
 
 RUNTIME = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'default_runtime.py'
-RUNNER_KEYS = (
-    'model',
-    'work_dir',
-    'train_dataloader',
-    'test_dataloader',
-    'train_cfg',
-    'test_cfg',
-    'optim_wrapper',
-    'param_scheduler',
-    'test_evaluator',
-    'default_hooks',
-    'custom_hooks',
-    'env_cfg',
-    'log_processor',
-    'log_level',
-    'visualizer',
-    'default_scope',
-    'randomness',
-)
 WARMUP = 0.1  # of the steps
 MASKINGS = dict(
     random='RandomMasking', tube='TubeMasking', frame='FrameMasking', block='BlockMasking'
@@ -321,31 +301,6 @@ def pick_labelled(scale: Scale, labels: int, seed: int) -> list[int]:
     return [int(i) * len(CLASSES) + label for i in order for label in range(len(CLASSES))]
 
 
-def multiply_adds(site: Site, options: Pretraining) -> tuple[float, float]:
-    """Of a forward pass of one clip: in pretraining, and in classification."""
-    cfg = pretraining_config(site, options, 0)
-    costs = pretraining_cost(cfg).executed
-    assert costs is not None
-    with torch.device('meta'):
-        backbone = MODELS.build(encoder_config(site.scale, out_type='pooled'))
-    size = site.scale.img_size
-    clip = torch.empty(1, 3, site.scale.clip_len, size, size, device='meta')
-    whole = count_multiply_adds(backbone, (clip,))['']
-    return costs['dense' if options.dense else 'sparse'], whole
-
-
-def equal_compute_epochs(site: Site, options: Pretraining, labels: int) -> int:
-    """Epochs from scratch that cost what pretraining and fine-tuning cost together.
-
-    A training step costs three forward passes in either, so forward passes are compared.
-    """
-    scale = site.scale
-    step, whole = multiply_adds(site, options)
-    pretraining = step * scale.pretrain.epochs * scale.clips.num_train
-    per_epoch = whole * labels * len(CLASSES)
-    return scale.finetune[labels].epochs + math.ceil(pretraining / per_epoch)
-
-
 def _loading(site: Site, split: str, num_clips: int = 1, still: bool = False) -> dict:
     return dict(
         type='LoadFrames',
@@ -415,7 +370,8 @@ def _runner_config(
 def _train(cfg: Config) -> tuple[Runner, TrainingLoss]:
     prepare_runtime(cfg)
     # Not from_cfg: it formats the config four times, which takes longer than a small run.
-    runner = Runner(**{key: cfg[key] for key in RUNNER_KEYS if key in cfg})
+    arguments = inspect.signature(Runner).parameters
+    runner = Runner(**{name: cfg[name] for name in arguments if name in cfg})
     record = TrainingLoss()
     runner.register_hook(record)
     runner.train()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from mmmae_st.registry import MODELS, TRANSFORMS  # noqa: E402
-from projects.motion_benchmark import clips, measure, report, scenes, study, training  # noqa: E402
+from projects.motion_benchmark import clips, compute, measure, report, scenes, study, training  # noqa: E402
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
 
 CLASSES = len(scenes.CLASSES)
@@ -180,12 +180,12 @@ def test_every_entry_can_be_built_at_every_scale(name, tmp_path):
         cfg = training.pretraining_config(site, options, 0)
         with torch.device('meta'):
             MODELS.build({k: v for k, v in cfg.model.items() if k != 'data_preprocessor'})
-    assert training.equal_compute_epochs(site, study.DEFAULT, 20) > scale.finetune[20].epochs
+    assert compute.equal_compute_epochs(site, study.DEFAULT, 20) > scale.finetune[20].epochs
 
 
 def test_equal_compute_is_equal(site):
-    epochs = training.equal_compute_epochs(site, study.DEFAULT, 20)
-    step, whole = training.multiply_adds(site, study.DEFAULT)
+    epochs = compute.equal_compute_epochs(site, study.DEFAULT, 20)
+    step, whole = compute.multiply_adds(site, study.DEFAULT)
     scale = site.scale
     both = step * scale.pretrain.epochs * scale.clips.num_train
     both += whole * scale.finetune[20].epochs * 20 * CLASSES
@@ -206,17 +206,17 @@ def test_what_is_done_or_taken_is_not_done_again(site, monkeypatch):
 
 
 def test_report_says_what_was_not_run(site, tmp_path):
-    done = study.STUDY[0]
-    path = measure.result_file(site, (done.measurement, 0))
-    path.parent.mkdir()
-    path.write_text(json.dumps(dict(metrics=dict(accuracy=0.25))))
+    for entry, accuracy in zip(study.STUDY[:2], (0.25, 0.5), strict=True):
+        path = measure.result_file(site, (entry.measurement, 0))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(dict(metrics=dict(accuracy=accuracy))))
     report.write_report(site, tmp_path / 'out', 'smoke')
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
     assert results['rows'][0]['metrics']['accuracy'] == dict(values=[0.25], mean=0.25, std=None)
     assert [row['row'] for row in results['rows']] == [entry.row for entry in study.STUDY]
     text = (tmp_path / 'out' / 'results.md').read_text()
-    assert f'| {done.row} | 25.0 | 0 |' in text
-    assert f'| {study.STUDY[1].row} |  | not run |' in text
+    assert f'| {study.STUDY[1].row} | 50.0 | 0 |' in text
+    assert f'| {study.STUDY[2].row} |  | not run |' in text
     assert text.count('Not run.') == len(study.QUESTIONS) - 1
     assert [p.name for p in (tmp_path / 'out').glob('*.png')] == ['labels.png']
 
@@ -238,9 +238,11 @@ def test_smoke_scale_runs_and_goes_on(tmp_path):
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
     asked = SCALES['smoke'].questions
     for row in results['rows']:
-        assert bool(row['metrics']) == (row['question'] in asked), row
+        assert row['metrics'] or row['question'] not in asked, row
         for name, metric in row['metrics'].items():
-            assert metric['mean'] >= 0 and (metric['mean'] <= 1 or name.endswith(('_ms', '_ratio')))
+            assert 0 <= metric['mean'] < 1000, (name, row)
+            if name in dict(report.shares()):
+                assert metric['mean'] <= 1, (name, row)
     for question in asked:
         with Image.open(tmp_path / 'out' / f'{question}.png') as image:
             assert np.asarray(image).std() > 10

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 CORE = (
     'import sys, mmmae_st.datasets.transforms, mmmae_st.engine, mmmae_st.evaluation, '
@@ -91,7 +92,8 @@ def test_labels_that_are_not_mixed_train_in_bfloat16(compat):
     from mmaction.models import TimeSformerHead
     from mmaction.structures import ActionDataSample
 
-    head = TimeSformerHead(num_classes=3, in_channels=4)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        head = TimeSformerHead(num_classes=3, in_channels=4)
     samples = [ActionDataSample().set_gt_label(label) for label in (0, 2)]
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = head.loss(torch.randn(2, 4), samples)
