@@ -78,7 +78,7 @@ def take(x: Tensor, ids: Tensor) -> Tensor:
 def put_back(kept: Tensor, ids_keep: Tensor, mask_token: Tensor, length: int) -> Tensor:
     """Kept tokens at their places among mask tokens, (B, L, D)."""
     full = mask_token.expand(len(kept), length, -1).clone()
-    return full.scatter(1, ids_keep[..., None].expand_as(kept), kept)
+    return full.scatter(1, ids_keep[..., None].expand_as(kept), kept.to(full.dtype))
 
 
 def masked_loss(
