@@ -1,4 +1,4 @@
-# Sourced by quickstart.sh and run_tests.sh: says what is done and what failed, and makes a virtual
+# Sourced by the scripts that need no set-up: says what is done and what failed, and makes a virtual
 # environment with pinned packages by means of uv.
 # shellcheck shell=bash
 
@@ -94,4 +94,25 @@ complete_environment() {
         --config-settings editable_mode=compat --editable "$ROOT"
     "$ENVIRONMENT/bin/python" -c 'import torch, torchvision, cv2, av, mmcv.transforms, mmmae_st'
     printf '%s\n' "$COMPLETE" >"$MARK"
+}
+
+# Sets PYTHON and UV, and says which.
+find_tools() {
+    step 'Python and uv'
+    find_python
+    find_uv
+    echo "    $("$PYTHON" --version) ($PYTHON), $("$UV" --version)"
+}
+
+# The environment .venv for everything but mmaction2 and mmdet; seconds when it is there.
+provide_core_environment() {
+    find_tools
+    choose_environment .venv requirements/core.txt
+    if environment_is_complete; then
+        step "Packages: $ENVIRONMENT is complete"
+    else
+        step "Packages: installing requirements/core.txt into $ENVIRONMENT"
+        make_environment requirements/core.txt
+        complete_environment
+    fi
 }

@@ -27,19 +27,7 @@ if [ $# = 1 ]; then
     videos=("$(cd "$1" && pwd)")
 fi
 
-step 'Python and uv'
-find_python
-find_uv
-echo "    $("$PYTHON" --version) ($PYTHON), $("$UV" --version)"
-
-choose_environment .venv requirements/core.txt
-if environment_is_complete; then
-    step "Packages: $ENVIRONMENT is complete"
-else
-    step "Packages: installing requirements/core.txt into $ENVIRONMENT"
-    make_environment requirements/core.txt
-    complete_environment
-fi
+provide_core_environment
 echo "    set-up took $SECONDS s"
 
 cd "$ROOT"

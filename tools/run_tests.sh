@@ -99,10 +99,7 @@ show_progress() {
     done
 }
 
-step 'Python and uv'
-find_python
-find_uv
-echo "    $("$PYTHON" --version) ($PYTHON), $("$UV" --version)"
+find_tools
 
 choose_environment .venv-tests requirements/tests.txt requirements/mmcv.txt
 if environment_is_complete; then

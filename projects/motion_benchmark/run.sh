@@ -10,19 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../tools/environment.sh"
 
 [ $# -gt 0 ] || set -- --help
 
-step 'Python and uv'
-find_python
-find_uv
-echo "    $("$PYTHON" --version) ($PYTHON), $("$UV" --version)"
-
-choose_environment .venv requirements/core.txt
-if environment_is_complete; then
-    step "Packages: $ENVIRONMENT is complete"
-else
-    step "Packages: installing requirements/core.txt into $ENVIRONMENT"
-    make_environment requirements/core.txt
-    complete_environment
-fi
+provide_core_environment
 
 step "Motion benchmark: $*"
 cd "$ROOT"

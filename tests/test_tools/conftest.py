@@ -1,9 +1,12 @@
 """Tools as modules, and a tiny checkpoint as the Runner writes it."""
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -21,3 +24,26 @@ def tool() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+class Converters:
+    """The tools of tools/dataset_converters, which import one another by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+        monkeypatch.syspath_prepend(str(ROOT / 'tools' / 'dataset_converters'))
+
+    def load(self, name: str) -> ModuleType:
+        """A tool as a module."""
+        return importlib.import_module(name)
+
+    def run(self, name: str, *args: Any) -> Any:
+        """Run a tool in this process; returns its exit code."""
+        self.monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        return self.load(name).main()
+
+
+@pytest.fixture
+def converter(monkeypatch: pytest.MonkeyPatch) -> Converters:
+    """Load or run a tool of tools/dataset_converters by its name."""
+    return Converters(monkeypatch)
