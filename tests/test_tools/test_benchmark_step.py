@@ -1,8 +1,11 @@
 """The figures of the step benchmark agree with each other; no time is judged."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 from tiny_checkpoint import tiny_config
 
 NAMES = ['ours', 'dense', 'half predicted', 'reference']
@@ -50,6 +53,39 @@ def test_all_variants(benchmark, config, tmp_path, capsys):
         assert row['share_of_ceiling'] == pytest.approx(share)
         ratio = row['seconds_per_clip'] / models['ours']['seconds_per_clip']
         assert row['time_over_ours'] == pytest.approx(ratio)
+
+
+class FakeVideoMAE(torch.nn.Module):
+    """Stands for the model of transformers, which is not among the tests' packages."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, pixel_values, bool_masked_pos):
+        c = self.config
+        assert pixel_values.shape[1:] == (c.num_frames, 3, c.image_size, c.image_size)
+        grid = c.num_frames // c.tubelet_size, c.image_size // c.patch_size
+        assert bool_masked_pos.shape == (len(pixel_values), grid[0] * grid[1] ** 2)
+        assert (bool_masked_pos.float().mean(dim=1) == 0.75).all()
+        return SimpleNamespace(loss=(self.scale * pixel_values).square().mean())
+
+
+def test_transformers_get_the_same_sizes_and_masks(
+    benchmark, config, tmp_path, monkeypatch, capsys
+):
+    transformers = SimpleNamespace(
+        VideoMAEConfig=SimpleNamespace, VideoMAEForPreTraining=FakeVideoMAE
+    )
+    monkeypatch.setitem(sys.modules, 'transformers', transformers)
+    run = ['--batch', '2', '--runs', '1', '--warmup', '0', '--device', 'cpu', '--huggingface']
+    out = tmp_path / 'figures.json'
+    benchmark([config, *run, '--out', str(out)])
+    assert list(json.loads(out.read_text())['models']) == ['ours', 'huggingface']
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    with pytest.raises(SystemExit, match='pip install transformers'):
+        benchmark([config, *run])
 
 
 @pytest.mark.parametrize(

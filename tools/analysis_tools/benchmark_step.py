@@ -3,7 +3,8 @@
 Beside it, in turn with it, runs a large matrix product of the same type: the ceiling. With
 --reference a plain implementation of the same mathematics runs as well (dense 3-D convolution over
 all patches, separate q, k and v, explicit softmax, mask after embedding) with the same weights,
-masks and loss; with --dense our own model with mask tokens in the encoder; with
+masks and loss; with --huggingface the VideoMAE of the package transformers, of the same sizes and
+masks, with weights of its own; with --dense our own model with mask tokens in the encoder; with
 --decoder-masking our own model predicting half of the removed patches, a changed objective.
 
 examples:
@@ -52,6 +53,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--decoder-masking', action='store_true', help='also time predicting half of the patches'
     )
     parser.add_argument('--reference', action='store_true', help='also time the plain reference')
+    parser.add_argument(
+        '--huggingface', action='store_true', help='also time the VideoMAE of transformers'
+    )
     parser.add_argument('--runs', type=int, default=7, help='counted steps')
     parser.add_argument('--warmup', type=int, default=2, help='steps before counting')
     parser.add_argument(
@@ -108,6 +112,17 @@ class Step:
             return self.model(**self.batch, mode='loss')['loss'].item()
 
 
+def require_plain(ours: torch.nn.Module, option: str) -> None:
+    """Raise a ValueError for what the other implementations do not have."""
+    drops = any(isinstance(module, DropPath) for module in ours.backbone.modules())
+    head = ours.head
+    if head.target == 'hog' or head.frames != 'linspace' or ours.dense or drops:
+        raise ValueError(
+            f"{option} knows pixel targets, head.frames='linspace', the sparse encoder and "
+            'drop_path_rate=0'
+        )
+
+
 class Reference(torch.nn.Module):
     """The plain reference behind the interface of ``SpatiotemporalMAE``."""
 
@@ -118,13 +133,8 @@ class Reference(torch.nn.Module):
             from references.mae_st import MaeStPretrain
         except ImportError as error:
             raise SystemExit(f'--reference needs a checkout with its tests: {error}') from error
+        require_plain(ours, '--reference')
         backbone, decoder, head = ours.backbone, ours.decoder, ours.head
-        drops = any(isinstance(module, DropPath) for module in backbone.modules())
-        if head.target == 'hog' or head.frames != 'linspace' or ours.dense or drops:
-            raise ValueError(
-                "--reference knows pixel targets, head.frames='linspace', the sparse encoder and "
-                'drop_path_rate=0'
-            )
         t, h, _ = backbone.grid
         self.plain = MaeStPretrain(
             decoder_embed_dim=decoder.embed_dims,
@@ -151,6 +161,52 @@ class Reference(torch.nn.Module):
         """``dict(loss=...)``."""
         assert mode == 'loss'
         return dict(loss=self.plain(inputs, ids_keep)[0])
+
+
+class HuggingFace(torch.nn.Module):
+    """``VideoMAEForPreTraining`` of our sizes behind the interface of ``SpatiotemporalMAE``.
+
+    It has no class token, predicts all frames of a patch and starts from its own weights, so its
+    loss is another one.
+    """
+
+    def __init__(self, ours: torch.nn.Module) -> None:
+        super().__init__()
+        try:
+            from transformers import VideoMAEConfig, VideoMAEForPreTraining
+        except ImportError as error:
+            raise SystemExit(
+                '--huggingface needs transformers: pip install transformers'
+            ) from error
+        require_plain(ours, '--huggingface')
+        backbone, decoder = ours.backbone, ours.decoder
+        t, h, _ = backbone.grid
+        config = VideoMAEConfig(
+            image_size=h * backbone.patch_size,
+            patch_size=backbone.patch_size,
+            num_frames=t * backbone.tubelet_size,
+            tubelet_size=backbone.tubelet_size,
+            hidden_size=backbone.embed_dims,
+            num_hidden_layers=len(backbone.blocks),
+            num_attention_heads=backbone.blocks[0].attn.num_heads,
+            intermediate_size=4 * backbone.embed_dims,
+            decoder_hidden_size=decoder.embed_dims,
+            decoder_num_hidden_layers=len(decoder.blocks),
+            decoder_num_attention_heads=decoder.blocks[0].attn.num_heads,
+            decoder_intermediate_size=4 * decoder.embed_dims,
+            norm_pix_loss=ours.head.target == 'normalized_pixels',
+        )
+        self.videomae = VideoMAEForPreTraining(config)
+        self.patches = t * h * h
+
+    def forward(
+        self, inputs: torch.Tensor, ids_keep: torch.Tensor, mode: str
+    ) -> dict[str, torch.Tensor]:
+        """``dict(loss=...)``."""
+        assert mode == 'loss'
+        removed = inputs.new_ones(len(inputs), self.patches, dtype=torch.bool)
+        removed.scatter_(1, ids_keep, False)
+        return dict(loss=self.videomae(inputs.transpose(1, 2), bool_masked_pos=removed).loss)
 
 
 def make_batch(
@@ -204,10 +260,12 @@ def measure(cfg: Config, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
         model = MODELS.build(variant.model).to(device)
         steps[name] = Step(model, variant, make_batch(model, variant, args), args)
+    ours = steps['ours']
     if args.reference:
-        ours = steps['ours']
         steps['reference'] = Step(Reference(ours.model), cfg, ours.batch, args)
-        configs['reference'] = cfg
+    if args.huggingface:
+        steps['huggingface'] = Step(HuggingFace(ours.model), cfg, ours.batch, args)
+    configs.update({name: cfg for name in steps if name not in configs})
     losses = {name: step.loss() for name, step in steps.items()}
 
     product, product_macs = matmul(device, torch.bfloat16 if args.amp else torch.float32)
@@ -254,8 +312,8 @@ def summarise(
         models={},
     )
     for key, cfg in configs.items():
-        # A backward pass multiplies twice as much as the forward pass. The reference is given what
-        # ours needs, so that its rate is that of useful work.
+        # A backward pass multiplies twice as much as the forward pass. The others are given what
+        # ours needs, so that their rate is that of useful work.
         macs = 3 * pretraining_cost(cfg).executed['dense' if key == 'dense' else 'sparse']
         seconds = times[key].median / args.batch
         figures['models'][key] = dict(
