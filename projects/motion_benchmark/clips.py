@@ -32,6 +32,8 @@ class ClipSet:
         num_test: Clips to report on, likewise.
         num_frames: Frames of a clip, at least 4.
         size: Height and width in pixels, even.
+        blur: Standard deviation in pixels of a Gaussian blur of the frames. It makes a patch as
+            much alike within as those of real videos are, see redundancy.py.
         seed: Of everything drawn; clip ``i`` of a split depends on (seed, split, i) alone.
 
     Raises:
@@ -43,6 +45,7 @@ class ClipSet:
     num_test: int
     num_frames: int = 16
     size: int = 64
+    blur: float = 0.0
     seed: int = 0
     version: int = DRAWING_VERSION
 
@@ -58,6 +61,8 @@ class ClipSet:
             raise ValueError(f'num_frames must be at least 4, got {self.num_frames}')
         if self.size < 16 or self.size % 2:
             raise ValueError(f'size must be even and at least 16, got {self.size}')
+        if self.blur < 0:
+            raise ValueError(f'blur must be at least 0, got {self.blur}')
         if self.seed < 0:
             raise ValueError(f'seed must be at least 0, got {self.seed}')
 
@@ -70,6 +75,8 @@ def make_clip(path: Path, index: int, split: str, clip_set: ClipSet) -> None:
     """Draw clip ``index`` of a split, of class ``index % 16``, and write it to ``path``."""
     rng = np.random.default_rng((clip_set.seed, SPLITS.index(split), index))
     frames = draw_clip(index % len(CLASSES), split, clip_set.num_frames, clip_set.size, rng)
+    if clip_set.blur:
+        frames = [cv2.GaussianBlur(frame, (0, 0), clip_set.blur) for frame in frames]
     write_video(path, frames, crf=CRF)
 
 

@@ -80,7 +80,7 @@ class TrainingLoss(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Keep it."""
-        self.losses.append(float(outputs['loss']))
+        self.losses.append(float(outputs['loss'].detach()))
 
     def mean_of_last(self, share: float = 0.1) -> float:
         """Mean over the last part of the run."""

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from mmmae_st.registry import MODELS, TRANSFORMS  # noqa: E402
-from projects.motion_benchmark import clips, compute, measure, report, scenes, study, training  # noqa: E402
+from projects.motion_benchmark import (  # noqa: E402
+    clips,
+    compute,
+    measure,
+    redundancy,
+    report,
+    scenes,
+    study,
+    training,
+)
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
 
 CLASSES = len(scenes.CLASSES)
@@ -132,12 +141,48 @@ def test_no_photograph_is_in_two_splits(monkeypatch):
         (dict(num_test=17), 'num_test'),
         (dict(size=15), 'size'),
         (dict(num_frames=3), 'num_frames'),
+        (dict(blur=-0.5), 'blur'),
         (dict(seed=-1), 'seed'),
     ],
 )
 def test_bad_settings_are_named(args, name):
     with pytest.raises(ValueError, match=name):
         clips.ClipSet(**{**dict(num_train=16, num_val=16, num_test=16), **args})
+
+
+def test_redundancy_is_known_for_simple_clips():
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(256, size=(6, 2, 3, 3)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    found = redundancy.clip_redundancy(tiles, 4)
+    assert found['patch'] == 0
+    assert found['copy1'] > 1  # new colours in each frame
+    still = np.broadcast_to(rng.integers(256, size=(8, 8, 3)).astype(np.uint8), (6, 8, 8, 3))
+    found = redundancy.clip_redundancy(still, 1)
+    assert found == dict(patch=0, copy1=0, copy2=0)
+    assert 0.9 < redundancy.clip_redundancy(still, 8)['patch'] <= 1
+    with pytest.raises(ValueError, match='patch_size must divide 8x8, got 3'):
+        redundancy.clip_redundancy(still, 3)
+    with pytest.raises(ValueError, match='frames must be at least 3, got 2'):
+        redundancy.clip_redundancy(still[:2], 8)
+
+
+def test_redundancy_of_a_folder_is_printed(small_set):
+    program = [sys.executable, ROOT / 'projects' / 'motion_benchmark' / 'redundancy.py']
+    options = ['--size', '32', '--patch-size', '8', '--clip-len', '4', '--most', '10']
+    done = subprocess.run(
+        [*program, small_set / 'test', *options], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith('10 videos') and done.stdout.count('±') == 3, done.stdout
+
+
+def test_blur_leaves_less_within_a_patch(tmp_path):
+    def within(blur):
+        file = tmp_path / f'{blur}.mp4'
+        settings = clips.ClipSet(16, 16, 16, num_frames=4, size=32, blur=blur)
+        clips.make_clip(file, 0, 'train', settings)
+        return redundancy.clip_redundancy(clips.read_clip(str(file)), 8)['patch']
+
+    assert within(2.5) < 0.8 * within(0.0)
 
 
 def test_frames_in_memory_are_those_of_the_file(small_set, record):
