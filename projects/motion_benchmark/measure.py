@@ -21,7 +21,7 @@ from mmmae_st.datasets.transforms.masking import draw_random
 from mmmae_st.registry import MODELS
 
 from . import compute, training
-from .study import ALL, DEFAULT, Measurement
+from .study import ALL, DEFAULT, Entry, Measurement
 from .training import Finetuning, Pretraining, Site
 
 # Fields of a scale that change how it is run and not what comes out; of pretraining, too.
@@ -49,6 +49,17 @@ def read_result(site: Site, job: Job) -> dict[str, Any] | None:
     """The result of a measurement, None while there is none."""
     path = result_file(site, job)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def read_row(site: Site, entry: Entry, seed: int) -> dict[str, float] | None:
+    """The figures of a row by name, None while one of its measurements is missing."""
+    figures: dict[str, float] = {}
+    for measurement in entry.measurements:
+        result = read_result(site, (measurement, seed))
+        if result is None:
+            return None
+        figures.update(result['metrics'])
+    return figures
 
 
 def carry_out(site: Site, jobs: Sequence[Job], minutes: float = math.inf) -> None:

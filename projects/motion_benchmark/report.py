@@ -13,7 +13,7 @@ import torch
 
 from mmmae_st import __version__
 
-from .measure import read_result
+from .measure import read_row
 from .scenes import CLASSES
 from .study import QUESTIONS, STUDY, Question
 from .training import Site
@@ -71,11 +71,11 @@ def collect(site: Site, scale_name: str) -> dict[str, Any]:
     """
     rows = []
     for entry in STUDY:
-        found = {seed: read_result(site, (entry.measurement, seed)) for seed in site.scale.seeds}
-        done = {seed: result for seed, result in found.items() if result is not None}
+        found = {seed: read_row(site, entry, seed) for seed in site.scale.seeds}
+        done = {seed: figures for seed, figures in found.items() if figures is not None}
         metrics = {}
-        for name in next(iter(done.values()))['metrics'] if done else ():
-            values = [result['metrics'][name] for result in done.values()]
+        for name in next(iter(done.values())) if done else ():
+            values = [figures[name] for figures in done.values()]
             metrics[name] = dict(
                 values=values,
                 mean=round(statistics.mean(values), 5),

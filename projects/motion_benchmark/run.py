@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from projects.motion_benchmark.clips import make_set  # noqa: E402
-from projects.motion_benchmark.measure import Job, carry_out, read_result  # noqa: E402
+from projects.motion_benchmark.measure import Job, carry_out, read_result, read_row  # noqa: E402
 from projects.motion_benchmark.report import write_report  # noqa: E402
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
 from projects.motion_benchmark.study import STUDY  # noqa: E402
@@ -70,14 +70,16 @@ def chosen_jobs(site: Site, args: argparse.Namespace) -> list[Job]:
         entries = [e for e in STUDY if fnmatch.fnmatch(f'{e.question}/{e.row}', pattern)]
         if not entries:
             raise SystemExit(f'--entries: nothing is called {pattern!r}; see --list')
-        jobs.update({(entry.measurement, seed): None for seed in seeds for entry in entries})
+        jobs.update(
+            {(m, seed): None for seed in seeds for entry in entries for m in entry.measurements}
+        )
     return list(jobs)
 
 
 def show(site: Site) -> None:
     """Print every row and its seeds that are done."""
     for entry in STUDY:
-        done = [s for s in site.scale.seeds if read_result(site, (entry.measurement, s))]
+        done = [s for s in site.scale.seeds if read_row(site, entry, s)]
         print(f'{f"{entry.question}/{entry.row}":<55} {done or "not run"}')
 
 

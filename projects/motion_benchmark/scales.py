@@ -136,7 +136,7 @@ GPU = Scale(
     patch_size=8,
     encoder=dict(embed_dims=192, depth=6, num_heads=6),
     decoder=dict(embed_dims=96, depth=2, num_heads=4),
-    pretrain=Schedule(epochs=60, batch=64, lr=3e-3),
+    pretrain=Schedule(epochs=36, batch=64, lr=3e-3),
     finetune={
         5: Schedule(epochs=60, batch=32, lr=1e-3),
         20: Schedule(epochs=30, batch=32, lr=1e-3),

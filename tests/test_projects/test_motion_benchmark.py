@@ -219,9 +219,10 @@ def test_every_entry_can_be_built_at_every_scale(name, tmp_path):
     assert set(scale.questions) <= {q.name for q in study.QUESTIONS}
     assert {entry.question for entry in study.STUDY} == {q.name for q in study.QUESTIONS}
     assert len({(e.question, e.row) for e in study.STUDY}) == len(study.STUDY)
-    for measurement in {entry.measurement for entry in study.STUDY}:
+    measurements = {m for entry in study.STUDY for m in entry.measurements}
+    for measurement in measurements:
         assert measurement.labels == study.ALL or measurement.labels in scale.finetune
-    for options in {entry.measurement.pretraining for entry in study.STUDY} - {None}:
+    for options in {m.pretraining for m in measurements} - {None}:
         cfg = training.pretraining_config(site, options, 0)
         with torch.device('meta'):
             MODELS.build({k: v for k, v in cfg.model.items() if k != 'data_preprocessor'})
@@ -241,7 +242,7 @@ def test_what_is_done_or_taken_is_not_done_again(site, monkeypatch):
     calls = []
     monkeypatch.setattr(measure, 'pretrain', lambda site, options, seed, path: path.touch())
     monkeypatch.setattr(measure, '_measure', lambda *args: calls.append(args) or dict(accuracy=0.5))
-    jobs = [(entry.measurement, seed) for entry in study.STUDY for seed in (0, 1)]
+    jobs = [(m, seed) for entry in study.STUDY for m in entry.measurements for seed in (0, 1)]
     with measure._lock(measure.result_file(site, jobs[0])) as is_mine:
         assert is_mine and not measure._try(site, jobs[0]) and not calls
     measure.carry_out(site, jobs)
@@ -252,7 +253,7 @@ def test_what_is_done_or_taken_is_not_done_again(site, monkeypatch):
 
 def test_report_says_what_was_not_run(site, tmp_path):
     for entry, accuracy in zip(study.STUDY[:2], (0.25, 0.5), strict=True):
-        path = measure.result_file(site, (entry.measurement, 0))
+        path = measure.result_file(site, (entry.measurements[0], 0))
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(dict(metrics=dict(accuracy=accuracy))))
     report.write_report(site, tmp_path / 'out', 'smoke')
