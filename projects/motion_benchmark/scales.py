@@ -71,14 +71,11 @@ class Scale:
         return max(self.finetune)
 
 
+HEADLINES = ('labels', 'frozen', 'compute', 'ratio', 'masking')
 ALL_QUESTIONS = (
-    'labels',
-    'frozen',
-    'compute',
-    'control',
-    'ratio',
-    'masking',
+    *HEADLINES,
     'dense',
+    'control',
     'target',
     'decoder',
     'repeats',
@@ -122,7 +119,7 @@ CPU = Scale(
         200: Schedule(epochs=8, batch=32, lr=1e-3),
     },
     layer_decay=0.75,
-    questions=ALL_QUESTIONS,
+    questions=HEADLINES,
     seeds=(0, 1, 2),
     workers=2,
     threads=1,
