@@ -127,6 +127,7 @@ STUDY: tuple[Entry, ...] = (
         for labels in (5, 20, ALL)
         for name, source in (('from scratch', SCRATCH), ('pretrained', DEFAULT))
     ),
+    _one('labels', 'pretrained on whole frames, 20', 'finetune', Pretraining(masking='frame')),
     _one('compute', 'pretrained', 'finetune', DEFAULT),
     _one('compute', 'from scratch, equal epochs', 'finetune', SCRATCH),
     _one('compute', 'from scratch, equal compute', 'finetune', SCRATCH, equal_compute=True),
