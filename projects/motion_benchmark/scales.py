@@ -1,8 +1,8 @@
 """How large the study is: clips, model and schedules of each scale.
 
-Learning rates and epochs of the scale ``cpu`` were chosen on the validation split with seeds 100 and 101, as
-README.md tells; the results are of the test split with the seeds below. Those of the scale ``gpu``
-follow them and have not been tried.
+Learning rates and epochs of the scale ``cpu`` were chosen on the validation split with seeds 100
+and 101, as README.md tells; the results are of the test split with the seeds below. Those of the
+scale ``gpu`` follow them and have not been tried.
 """
 
 from dataclasses import dataclass
