@@ -9,21 +9,13 @@ from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import (
-    LOG_PROCESSORS,
-    LOOPS,
-    OPTIMIZERS,
-    PARAM_SCHEDULERS,
-    VISBACKENDS,
-    VISUALIZERS,
-    Registry,
-)
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry, root
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmmae_st', locations=['mmmae_st.models'])
 DATASETS = Registry(
@@ -70,6 +62,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     locations=['mmmae_st.engine'],
 )
 
-# Nothing of ours is in these; without them mmengine warns in every run that it takes its own.
-for parent in (LOG_PROCESSORS, LOOPS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS, VISUALIZERS):
-    Registry(parent.name, parent=parent, scope='mmmae_st', locations=['mmmae_st.engine'])
+# Nothing of ours is in the others; without them mmengine warns in every run that it takes its own.
+for parent in [value for value in vars(root).values() if isinstance(value, Registry)]:
+    if 'mmmae_st' not in parent.children:
+        Registry(parent.name, parent=parent, scope='mmmae_st', locations=['mmmae_st.engine'])

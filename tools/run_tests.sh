@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests: tools/run_tests.sh [pytest arguments], paths relative to the checkout.
 #
+# A process for each core, four at most, with 300 s for each test; `-n 0` for one process.
+#
 # Makes .venv-tests in the checkout with everything that is tested, mmaction2, mmdet and mmcv with
 # its compiled ops included. mmcv is compiled once (about 12 minutes on two cores) and kept in
 # ${XDG_CACHE_HOME:-~/.cache}/mmmae_st.
@@ -117,4 +119,6 @@ echo "    set-up took $SECONDS s"
 step "pytest $*"
 cd "$ROOT"
 trap - ERR
-exec "$ENVIRONMENT/bin/python" -m pytest --timeout 300 "$@"  # seconds for one test
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "$ENVIRONMENT/bin/python" -m pytest --timeout 300 \
+    --numprocesses logical --maxprocesses 4 --dist loadfile "$@"

@@ -6,14 +6,16 @@ import os
 from mmengine.config import Config, DictAction
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
+from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.optim_wrapper import BFloat16OptimWrapper
 from mmmae_st.engine.resume import set_resume
 from mmmae_st.engine.safe_loading import use_safe_loading
-from mmmae_st.utils import check_config
+from mmmae_st.models import SpatiotemporalMAE
+from mmmae_st.utils import check_config, is_component
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,38 +62,60 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg.launcher = args.launcher
     if args.amp:
-        cfg.optim_wrapper.type = 'mmmae_st.BFloat16OptimWrapper'
+        enable_amp(cfg)
     if args.auto_scale_lr:
-        enable_auto_scale_lr(cfg)
-    if args.resume == 'auto':
-        set_resume(cfg)
-    elif args.resume:
-        cfg.resume, cfg.load_from = True, args.resume
-    if not cfg.get('resume') and cfg.get('load_from') and cfg.model.type == 'SpatiotemporalMAE':
+        cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr', {}), enable=True)
+    if cfg.get('auto_scale_lr', {}).get('enable', False):
+        count_accumulated_steps(cfg)
+    if args.resume:
+        set_resume(cfg, args.resume, args.trust_checkpoint)
+    if not cfg.get('resume') and cfg.get('load_from') and is_ours(cfg, 'model', SpatiotemporalMAE):
         # Our loader knows foreign files too, and refuses what does not fill the model.
         cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
         cfg.load_from = None
     return cfg
 
 
-def enable_auto_scale_lr(cfg: Config) -> None:
-    """Let the Runner scale the learning rate, counting accumulated steps into the batch."""
-    if 'auto_scale_lr' not in cfg:
+def is_ours(cfg: Config, part: str, base: type) -> bool:
+    """Whether the config's model or optimiser wrapper is of a class, or of one derived from it."""
+    registry = dict(model=MODELS, optim_wrapper=OPTIM_WRAPPERS)[part]
+    return is_component(registry, cfg.get(part), base, cfg.get('default_scope') or 'mmmae_st')
+
+
+def enable_amp(cfg: Config) -> None:
+    """Let the forward pass run under bfloat16 autocast.
+
+    Raises:
+        ValueError: If the optimiser wrapper is neither mmengine's plain one nor one of ours.
+    """
+    if is_ours(cfg, 'optim_wrapper', BFloat16OptimWrapper):
+        return
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(
+            f'--amp replaces OptimWrapper or AmpOptimWrapper, but optim_wrapper.type is {kind!r}'
+        )
+    cfg.optim_wrapper.type = 'mmmae_st.BFloat16OptimWrapper'
+
+
+def count_accumulated_steps(cfg: Config) -> None:
+    """Count accumulated steps into the batch by which the Runner scales the learning rate."""
+    base = cfg.auto_scale_lr.get('base_batch_size')
+    if base is None:
         raise ValueError(
             '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
             'videos per update that optim_wrapper.optimizer.lr is meant for'
         )
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
-    base = cfg.auto_scale_lr.base_batch_size
     if base % steps:
         raise ValueError(
             f'auto_scale_lr.base_batch_size={base} must be a multiple of '
             f'optim_wrapper.accumulative_counts={steps}'
         )
-    cfg.auto_scale_lr = dict(enable=True, base_batch_size=base // steps)
+    cfg.auto_scale_lr.base_batch_size = base // steps
     print_log(
-        f'--auto-scale-lr: lr={cfg.optim_wrapper.optimizer.lr} is for {base} videos per update; '
-        f'with {steps} accumulated steps a step stands for {base // steps}',
+        f'The learning rate is scaled: {cfg.optim_wrapper.optimizer.lr} is for {base} videos per '
+        f'update; with {steps} accumulated steps a step stands for {base // steps}',
         logger='current',
     )
 

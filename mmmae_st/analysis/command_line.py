@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
@@ -34,7 +35,7 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
     """Read a config and apply overrides.
 
     Args:
-        path: Config file, or ``package::file``.
+        path: Config file.
         options: Overrides by dotted keys.
         import_modules: Import what ``custom_imports`` names; without, the config can be looked at
             where the packages that it needs are not installed.
@@ -43,7 +44,7 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
         FileNotFoundError: If there is no such file.
         ValueError: If the config needs a package that is not installed; says how to install it.
     """
-    if '::' not in path and not os.path.isfile(path):
+    if not os.path.isfile(path):
         raise FileNotFoundError(f'config {path} does not exist')
     try:
         cfg = Config.fromfile(path, import_custom_modules=import_modules)
@@ -52,6 +53,18 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
     if options:
         cfg.merge_from_dict(options)
     return cfg
+
+
+def picture_names(videos: Sequence[str]) -> list[str]:
+    """A file name without suffix for each video: its own, numbered where several have the same."""
+    names: list[str] = []
+    for stem in (Path(video).stem for video in videos):
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f'{stem}_{number}'
+        names.append(name)
+    return names
 
 
 @contextmanager

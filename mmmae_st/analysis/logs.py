@@ -17,7 +17,8 @@ class RunLog:
 
     Attributes:
         name: Name of the run.
-        train: Rows of training, ascending by step; each has ``step`` and ``epoch``.
+        train: Rows of training, ascending by step; each has ``step``, and ``epoch`` unless the run
+            counted iterations only (``IterBasedTrainLoop``).
         val: Rows of validation, ascending; ``step`` counts what ``val_unit`` says.
         val_unit: ``'epoch'`` or ``'step'``.
     """
@@ -44,7 +45,8 @@ class RunLog:
 
     def steps_per_epoch(self) -> int:
         """Steps of an epoch, found from the logged steps and epochs; 0 if none was logged."""
-        return max((math.ceil(row['step'] / row['epoch']) for row in self.train), default=0)
+        rows = (row for row in self.train if 'epoch' in row)
+        return max((math.ceil(row['step'] / row['epoch']) for row in rows), default=0)
 
 
 def read_run(path: str | Path) -> RunLog:
@@ -80,7 +82,7 @@ def read_run(path: str | Path) -> RunLog:
     if not run.train:
         raise ValueError(f'{path} holds no scalars of training')
     last = run.train[-1]
-    if run.val and run.val[-1]['step'] > last['epoch']:
+    if run.val and run.val[-1]['step'] > last.get('epoch', 0):
         run.val_unit = 'step'
     return run
 
@@ -89,14 +91,16 @@ def summarise(run: RunLog) -> dict[str, float]:
     """What a run comes to.
 
     Returns:
-        ``steps``, ``epochs``, ``hours`` (of logged step time), ``seconds_per_step`` (median),
-        ``data_share`` (part of the time spent waiting for data), ``loss`` (mean of the last
-        tenth), ``loss_min``, ``grad_norm`` (median), ``memory_mib`` (highest); of those whose
-        scalars were logged. ``clips_per_second`` is the median; and the last value of each metric
-        of validation.
+        ``steps``, ``epochs`` (where counted), ``hours`` (of logged step time),
+        ``seconds_per_step`` (median), ``data_share`` (part of the time spent waiting for data),
+        ``loss`` (mean of the last tenth), ``loss_min``, ``grad_norm`` (median), ``memory_mib``
+        (highest); of those whose scalars were logged. ``clips_per_second`` is the median; and the
+        last value of each metric of validation.
     """
     last = run.train[-1]
-    summary: dict[str, float] = dict(steps=last['step'], epochs=last['epoch'])
+    summary: dict[str, float] = dict(steps=last['step'])
+    if 'epoch' in last:
+        summary['epochs'] = last['epoch']
     steps, times = run.series('time')
     if len(times):
         intervals = np.diff(

@@ -1,15 +1,12 @@
 """Models out of checkpoint files that describe themselves."""
 
-import argparse
-import ast
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT, SpatiotemporalMAE
-from mmmae_st.models.checkpoint import load_pretrained, read_checkpoint, to_ours
+from mmmae_st.models.checkpoint import load_pretrained, parse_config, read_checkpoint, to_ours
 from mmmae_st.registry import MODELS
 
 HOW_TO = 'name the config it was trained with (--config)'
@@ -84,9 +81,10 @@ def model_config(checkpoint: str | Path, config: Config | None = None) -> dict[s
     if config is not None:
         return config.to_dict()['model']
     file = read_checkpoint(checkpoint)
-    written = checkpoint_config(checkpoint)
-    if written is not None and 'model' in written:
-        return written.to_dict()['model']
+    if file.config_text:
+        written = parse_config(file.config_text)
+        if 'model' in written:
+            return written.to_dict()['model']
     try:
         described = to_ours(file).config
     except ValueError as error:
@@ -98,67 +96,6 @@ def model_config(checkpoint: str | Path, config: Config | None = None) -> dict[s
             + HOW_TO
         )
     return described
-
-
-def checkpoint_config(checkpoint: str | Path) -> Config | None:
-    """The config that mmengine's Runner wrote into a checkpoint; None if there is none.
-
-    It is stored as Python text. Only literals and calls of ``dict`` are evaluated, nothing runs.
-
-    Raises:
-        ValueError: If the text holds anything else.
-    """
-    if Path(checkpoint).suffix == '.safetensors' or '://' in str(checkpoint):
-        return None
-    with torch.serialization.safe_globals([argparse.Namespace]):  # mae_st's files hold one
-        content = torch.load(checkpoint, map_location='cpu', weights_only=True)
-    meta = content.get('meta') if isinstance(content, dict) else None
-    text = meta.get('cfg') if isinstance(meta, dict) else None
-    return parse_config(text) if isinstance(text, str) else None
-
-
-def parse_config(text: str) -> Config:
-    """The text that ``Config.pretty_text`` gives, without running it.
-
-    Raises:
-        ValueError: If it holds anything but assignments of literals and calls of ``dict``.
-    """
-    values = {}
-    try:
-        for statement in ast.parse(text).body:
-            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-                raise ValueError(f'line {statement.lineno} is no assignment')
-            target = statement.targets[0]
-            if not isinstance(target, ast.Name):
-                raise ValueError(f'line {statement.lineno} does not assign to a name')
-            values[target.id] = _literal(statement.value)
-    except (SyntaxError, TypeError, ValueError) as error:
-        raise ValueError(f'the config in the checkpoint cannot be read: {error}') from error
-    return Config(values)
-
-
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        result: dict[Any, Any] = {}
-        for argument in node.args:  # dict({'not.a.name': 1})
-            result.update(_literal(argument))
-        for keyword in node.keywords:
-            value = _literal(keyword.value)
-            result.update(value if keyword.arg is None else {keyword.arg: value})
-        return result
-    if isinstance(node, ast.Dict):
-        if any(key is None for key in node.keys):
-            raise ValueError(f'line {node.lineno} unpacks a dict')
-        return {
-            _literal(key): _literal(value)
-            for key, value in zip(node.keys, node.values, strict=True)
-            if key is not None
-        }
-    if isinstance(node, ast.List):
-        return [_literal(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_literal(item) for item in node.elts)
-    return ast.literal_eval(node)
 
 
 def _has_unknown(cfg: dict[str, Any]) -> bool:

@@ -42,7 +42,7 @@ def read_list(
         ValueError: The list is empty or not text, or a line is malformed.
     """
     try:
-        lines = get_text(ann_file, encoding='utf-8-sig', backend_args=backend_args).splitlines()
+        lines = get_text(ann_file, encoding='utf-8-sig', backend_args=backend_args).split('\n')
     except (FileNotFoundError, IsADirectoryError) as error:
         raise FileNotFoundError(f'ann_file {ann_file!r} is not a file') from error
     except UnicodeDecodeError as error:
@@ -73,10 +73,11 @@ def parse_line(line: str, delimiter: str | None, frame_folders: bool = False) ->
         match = re.fullmatch(r'(.*?)(?:[ \t,]+([+-]?\d+))?', line)
         assert match, 'the pattern fits any line'
         path, label = match.groups()
-        if frame_folders and label is not None:
-            path = re.sub(r'[ \t,]+\d+$', '', path)
     else:
         path, _, label = line.rpartition(delimiter) if delimiter in line else (line, '', None)
+    if frame_folders and label is not None:
+        separator = r'[ \t,]+' if delimiter is None else re.escape(delimiter)
+        path = re.sub(rf'{separator}\s*\d+\s*$', '', path)
     path = path.strip()
     if not path:
         raise ValueError('no path')
@@ -141,7 +142,8 @@ def join_inside(root: str, folder: str, path: str, backend_args: dict | None = N
     """
     joined = join_path(folder, path, backend_args=backend_args) if folder else path
     if root and ('..' in path or os.path.isabs(path)):
-        top = os.path.normpath(root)
-        if os.path.commonpath([top, os.path.normpath(joined)]) != top:
+        whole = os.path.normpath if '://' in root else os.path.abspath
+        top = whole(root)
+        if os.path.commonpath([top, whole(joined)]) != top:
             raise ValueError(f'path {path!r} leaves the data root {root!r}')
     return joined

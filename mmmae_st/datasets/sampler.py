@@ -1,9 +1,11 @@
 """Order of the videos in an epoch."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sized
 from itertools import islice
 
 from mmengine.dataset import DefaultSampler
+from mmengine.logging import print_log
 
 from ..registry import DATA_SAMPLERS
 
@@ -15,9 +17,44 @@ class EpochSampler(DefaultSampler):
     The epoch travels with the index because persistent workers hold a copy of the dataset that
     never learns of a new epoch. Ranks get equally many samples: when their number does not divide
     the set, the first samples of the shuffled epoch are given twice (``round_up``).
+
+    Args:
+        dataset (Sized): The videos.
+        shuffle (bool): Another order in each epoch. Defaults to True.
+        seed (int | None): Of the order, the same on all ranks; None draws one.
+        round_up (bool): Give some samples twice rather than leave some out.
+        multiple_of (int): An epoch of a rank has a multiple of so many samples, filled up from its
+            beginning: with batch size times accumulated steps it ends with an update of the
+            weights. Defaults to 1.
+
+    Raises:
+        ValueError: ``multiple_of`` is not a positive integer, or needs ``round_up``.
     """
 
-    _start = 0
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        round_up: bool = True,
+        multiple_of: int = 1,
+    ) -> None:
+        if not isinstance(multiple_of, int) or multiple_of < 1:
+            raise ValueError(f'multiple_of must be a positive integer, got {multiple_of!r}')
+        if multiple_of > 1 and not round_up:
+            raise ValueError(f'multiple_of={multiple_of} fills epochs up, which needs round_up')
+        super().__init__(dataset, shuffle, seed, round_up)
+        self._start = 0
+        own, self.num_samples = self.num_samples, math.ceil(self.num_samples / multiple_of)
+        self.num_samples *= multiple_of
+        if self.num_samples > own:
+            self.total_size = self.num_samples * self.world_size
+            print_log(
+                f'An epoch has {self.num_samples} videos for each process in place of {own}, so '
+                f'that it consists of whole updates of {multiple_of}: '
+                f'{self.num_samples - own} come once more',
+                logger='current',
+            )
 
     def skip(self, num_samples: int) -> None:
         """Let the next iteration leave out this rank's first samples (to resume in mid-epoch).

@@ -1,14 +1,21 @@
 """Records of videos, and the rule for those that cannot be read. Nothing is decoded here."""
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from torch.utils.data import get_worker_info
 
 from ..registry import DATASETS, TRANSFORMS
 from .annotations import DELIMITERS, VIDEO_EXTENSIONS, join_inside, read_list, scan_folder
 from .readers import VideoReadError
 from .readers.frame_folder import frame_pattern
+
+NO_EPOCH = (
+    'VideoDataset gets an index without an epoch: every epoch has the same views and masks. Use '
+    "sampler=dict(type='mmmae_st.EpochSampler') for training, or test_mode=True"
+)
 
 
 @DATASETS.register_module()
@@ -16,7 +23,8 @@ class VideoDataset(BaseDataset):
     """Videos from an annotation list, a folder, or folders of raw frames.
 
     A sample is a pure function of (seed, epoch, index): ``dataset[(epoch, index)]`` is the same in
-    any process, whatever was read before. ``dataset[index]`` is epoch 0.
+    any process, whatever was read before. ``dataset[index]`` is epoch 0; a worker of a loader warns
+    of it, since a sampler other than :class:`EpochSampler` gives every epoch the same samples.
 
     In training a video that cannot be read is replaced by another one drawn from (seed, epoch,
     index); the failures met travel with the sample under ``failures``. In test mode it is an error,
@@ -122,6 +130,8 @@ class VideoDataset(BaseDataset):
                 ``max_refetch`` replacements can.
         """
         epoch, index = idx if isinstance(idx, tuple) else (0, idx)
+        if not (self.test_mode or isinstance(idx, tuple) or get_worker_info() is None):
+            warnings.warn(NO_EPOCH, stacklevel=2)
         if not -len(self) <= index < len(self):
             raise IndexError(f'index {index} is out of range for {len(self)} videos')
         index %= len(self)

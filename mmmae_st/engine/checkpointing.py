@@ -17,6 +17,7 @@ from .plain_data import make_plain, restore_histories
 from .resume import (
     can_start_mid_epoch,
     check_accumulation,
+    check_fills_encoder,
     check_same_run,
     skip_seen_samples,
 )
@@ -111,10 +112,12 @@ class SafeCheckpointHook(CheckpointHook):
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Turn histories back; refuse to resume what is not the same run."""
+        """Turn histories back; refuse another run, or weights that do not fill the encoder."""
         restore_histories(checkpoint)
         if runner._resume:
             check_same_run(runner, checkpoint)
+        elif runner._load_from is not None:
+            check_fills_encoder(runner, checkpoint)
 
     def save_in_mid_epoch(self, runner: Runner, done: int) -> str | None:
         """Save after ``done`` iterations, whatever ``by_epoch`` and ``interval`` say.

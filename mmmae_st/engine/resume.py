@@ -1,9 +1,14 @@
-"""Going on with a run: from which checkpoint, and whether it is the same run."""
+"""Going on with a run: from which checkpoint, and whether it is the same run.
+
+Also what a checkpoint named by ``load_from`` has to hold.
+"""
 
 import re
 import zipfile
+from collections.abc import Mapping, Sequence
 from logging import WARNING
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -11,6 +16,8 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
+
+from mmmae_st.models import SpacetimeViT
 
 from .safe_loading import load_plain
 
@@ -63,7 +70,7 @@ def check_resumable(path: str | Path) -> None:
         raise ValueError(f'checkpoint {path} is damaged: wrong checksum in {damaged}')
 
 
-def set_resume(cfg: Config, checkpoint: str = 'auto') -> None:
+def set_resume(cfg: Config, checkpoint: str = 'auto', trusted: Sequence[str] = ()) -> None:
     """Let a config go on with its run, in place.
 
     Without a checkpoint in the work directory yet, ``'auto'`` changes nothing: the run starts, from
@@ -72,8 +79,10 @@ def set_resume(cfg: Config, checkpoint: str = 'auto') -> None:
     Args:
         cfg: A config with ``work_dir``.
         checkpoint: A file, or ``'auto'`` for the newest sound one of the work directory.
+        trusted: Files that may run code; they are not looked into beforehand.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file named is no checkpoint of a run, or damaged.
         RuntimeError: See ``find_resumable``.
     """
@@ -84,7 +93,7 @@ def set_resume(cfg: Config, checkpoint: str = 'auto') -> None:
             print_log(text, logger='current')
             return
         checkpoint = found
-    else:
+    elif checkpoint not in trusted:
         check_resumable(checkpoint)
     cfg.resume = True
     cfg.load_from = checkpoint
@@ -141,9 +150,9 @@ def check_accumulation(runner: Runner, interval: int, by_epoch: bool) -> None:
     if iters % steps:
         raise ValueError(
             f'a checkpoint every {iters} iterations would fall between two updates, of '
-            f'accumulative_counts={steps} iterations each, and lose gradients: set '
-            'default_hooks.checkpoint.by_epoch=False and an interval that is a multiple of '
-            f'{steps}'
+            f'accumulative_counts={steps} iterations each, and lose gradients: give EpochSampler '
+            f'multiple_of=batch_size * {steps}, or set default_hooks.checkpoint.by_epoch=False and '
+            f'an interval that is a multiple of {steps}'
         )
 
 
@@ -169,17 +178,43 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
             return
     elif is_model_wrapper(model):
         model = model.module
-    ours = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    theirs = {
-        name.removeprefix('module.'): tuple(value.shape)
-        for name, value in checkpoint['state_dict'].items()
-    }
+    ours, theirs = _shapes(model.state_dict()), _shapes(checkpoint['state_dict'])
     differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
     if differing:
         raise ValueError(
             f'the run to resume trains another model: {len(differing)} parameters differ, for '
             f'example {", ".join(differing[:3])}. To start from its weights use load_from'
         )
+
+
+def check_fills_encoder(runner: Runner, checkpoint: dict) -> None:
+    """Raise ValueError if weights to start from leave a part of a ``SpacetimeViT`` as drawn.
+
+    mmengine loads what fits and goes on. A head may be another one; an encoder that is random, or
+    has random positions, is a mistake.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    encoder = getattr(model, 'backbone', None)
+    if not isinstance(encoder, SpacetimeViT) or isinstance(model, FullyShardedDataParallel):
+        return
+    theirs = _shapes(checkpoint.get('state_dict', checkpoint))
+    ours = _shapes(encoder.state_dict())
+    unfilled = [name for name in ours if theirs.get(f'backbone.{name}') != ours[name]]
+    if unfilled:
+        raise ValueError(
+            f'load_from would leave {len(unfilled)} of {len(ours)} parameters of the encoder as '
+            f'they were drawn, for example {", ".join(unfilled[:3])}. For a file with other names, '
+            'or other numbers of frames or patches, use model.backbone.init_cfg=dict(type='
+            "'Pretrained', checkpoint=...), which translates and resamples"
+        )
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {
+        name.removeprefix('module.'): tuple(value.shape)
+        for name, value in state.items()
+        if hasattr(value, 'shape')
+    }
 
 
 def at_update(runner: Runner) -> bool:

@@ -1,6 +1,5 @@
 """Checkpoint files are data: what mmengine loads may not run code."""
 
-import pickle
 import re
 from collections.abc import Sequence
 from logging import WARNING
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
-from torch.hub import load_state_dict_from_url
+
+from mmmae_st.models.checkpoint.files import download_once
 
 
 def load_plain(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> Any:
@@ -63,16 +62,7 @@ def use_safe_loading(trusted: Sequence[str] = ()) -> None:
         return load_plain(path, map_location)
 
     def load_from_address(url: str, map_location: Any = None) -> Any:
-        for first in (True, False):  # the other processes find it downloaded
-            if is_main_process() is first:
-                try:
-                    content = load_state_dict_from_url(
-                        url, map_location=map_location, weights_only=True
-                    )
-                except pickle.UnpicklingError as error:
-                    raise _explained(url, error) from error
-            barrier()
-        return content
+        return load_plain(download_once(url), map_location)
 
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     for prefix in ('http://', 'https://'):

@@ -61,10 +61,11 @@ class ThroughputHook(Hook):
     def _announce(self, runner: Runner, videos: int, views: int, world_size: int) -> None:
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         per_update = videos * world_size * steps
+        epochs = round(runner.max_iters / len(runner.train_dataloader), 2)
         runner.logger.info(
             f'One update takes {per_update} videos ({videos} per process x {world_size} '
             f'processes x {steps} accumulated steps) x {views} views = {per_update * views} '
-            f'clips. {runner.max_epochs} epochs are {runner.max_epochs * views} effective epochs.'
+            f'clips. {epochs:g} epochs are {epochs * views:g} effective epochs.'
         )
 
     def _judge_loading(self, runner: Runner) -> None:

@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from mmmae_st.models import SpacetimeViT
 
+PLAIN = (bool, int, float, str, tuple)
+
 
 @dataclass
 class Features:
@@ -46,8 +48,9 @@ def extract_features(
 ) -> Features:
     """Run the encoder over a set of videos, or read what it gave the last time.
 
-    The cache is keyed by everything that the features depend on: the weights, the list of videos
-    and labels, the pipeline, and the arguments. Several processes share the work.
+    The cache is keyed by everything that the features depend on: the encoder with its weights, the
+    list of videos and labels, the seed, the pipeline, and the arguments. Several processes share
+    the work.
 
     Args:
         backbone: Encoder with ``out_type='pooled'`` or ``'featmap'``, on its device.
@@ -67,6 +70,7 @@ def extract_features(
         raise ValueError(f"out_type must be 'pooled' or 'featmap', got {backbone.out_type!r}")
     if token_grid is not None and backbone.out_type == 'pooled':
         raise ValueError(f"token_grid={token_grid} needs out_type='featmap'")
+    backbone.eval()
     number = _check_labels(loader)
     settings = [backbone.out_type, token_grid, amp]
     folder = Path(cache_dir) / _digest(backbone, preprocessor, loader, settings)
@@ -106,7 +110,6 @@ def _write(
     amp: bool,
     num_videos: int,
 ) -> None:
-    backbone.eval()
     labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64))
     values = None
     for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process() or None):
@@ -155,9 +158,13 @@ def _digest(
     for name, tensor in sorted(backbone.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().numpy().tobytes())
+    for name, module in backbone.named_modules():  # heads, epsilons, token grids
+        plain = {key: value for key, value in vars(module).items() if isinstance(value, PLAIN)}
+        digest.update(f'{name} {type(module).__name__} {sorted(plain.items())}'.encode())
     for name, tensor in sorted(preprocessor.named_buffers()):
         digest.update(f'{name} {tensor.flatten().tolist()}'.encode())
     dataset: Any = loader.dataset
+    digest.update(f'seed {getattr(dataset, "seed", None)}'.encode())
     for transform in dataset.pipeline.transforms:
         digest.update(f'{type(transform).__name__} {sorted(vars(transform).items())}'.encode())
     for index in range(len(dataset)):

@@ -8,7 +8,6 @@ import copy
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,10 +15,10 @@ import torch
 from mmengine import registry as registries
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
-from mmengine.registry import DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .components import component_class, is_component
 from .signatures import argument_problems, type_problems
 
 Problems = Iterator[tuple[str, str]]
@@ -72,15 +71,39 @@ def loaders(cfg: Config) -> Problems:
         yield from _attempt(path, partial(DataLoader, stand_in, **arguments))
 
 
+def order_of_videos(cfg: Config) -> Problems:
+    """Each epoch has views and masks of its own only if the sampler tells the epoch."""
+    from mmmae_st.datasets import EpochSampler, VideoDataset
+
+    given = cfg.get('train_dataloader') or {}
+    dataset = given.get('dataset')
+    if is_component(registries.DATASETS, dataset, VideoDataset):
+        if not is_component(registries.DATA_SAMPLERS, given.get('sampler'), EpochSampler):
+            kind = (given.get('sampler') or {}).get('type')
+            yield (
+                'train_dataloader.sampler',
+                f'must be EpochSampler, got {kind!r}: no other tells VideoDataset the epoch, and '
+                'every epoch would have the same views and masks',
+            )
+        return
+    for path, kind in _find('type', dataset, 'train_dataloader.dataset'):
+        if is_component(registries.DATASETS, dict(type=kind), VideoDataset):
+            yield (
+                path,
+                'VideoDataset cannot be inside another dataset, which would not tell it the epoch: '
+                'join the lists into one ann_file',
+            )
+
+
 def optimiser(cfg: Config) -> Problems:
     """The optimiser, its wrapper, the constructor and the schedules, on one weight."""
     wrapper = cfg.get('optim_wrapper') or {}
     constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
-    build_groups = _component(registries.OPTIM_WRAPPER_CONSTRUCTORS, constructor)
+    build_groups = component_class(registries.OPTIM_WRAPPER_CONSTRUCTORS, dict(type=constructor))
     if build_groups is None:
         yield 'optim_wrapper.constructor', f'no component is called {constructor!r}'
         return
-    kind = _component(registries.OPTIMIZERS, wrapper.get('optimizer', {}).get('type'))
+    kind = component_class(registries.OPTIMIZERS, wrapper.get('optimizer'))
     if kind is None or not kind.__module__.startswith('torch.optim'):
         return  # others may need a device or several processes
 
@@ -96,7 +119,7 @@ def optimiser(cfg: Config) -> Problems:
     yield from problems
     if problems:
         return
-    wrap = _component(registries.OPTIM_WRAPPERS, wrapper.get('type', 'OptimWrapper'))
+    wrap = component_class(registries.OPTIM_WRAPPERS, dict(type='OptimWrapper') | dict(wrapper))
     if wrap is OptimWrapper or (wrap and wrap.__module__.startswith('mmmae_st.')):
         steps = wrapper.get('accumulative_counts', 1)
         yield from _attempt('optim_wrapper', lambda: wrap(optimizer(), accumulative_counts=steps))
@@ -112,7 +135,7 @@ def optimiser(cfg: Config) -> Problems:
 def foreign_model(cfg: Config) -> Problems:
     """Build a model of another package, and see whether its parts fit one another."""
     given = cfg.get('model') or {}
-    kind = _component(registries.MODELS, given.get('type'), given.get('_scope_'))
+    kind = component_class(registries.MODELS, given)
     if kind is None or kind.__module__.startswith('mmmae_st.'):
         return
     given = copy.deepcopy(given)
@@ -167,6 +190,7 @@ def frozen_evaluation(cfg: Config) -> Problems:
 VALUE_CHECKS: tuple[Callable[[Config], Problems], ...] = (
     plain_values,
     loaders,
+    order_of_videos,
     optimiser,
     foreign_model,
     frozen_evaluation,
@@ -187,21 +211,10 @@ def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer], step
     own = ('type', 'convert_to_iter_based')
     arguments = {key: value for key, value in given.items() if key not in own}
     stand_in = optimizer()
-    schedule = _component(registries.PARAM_SCHEDULERS, given['type'])(stand_in, **arguments)
+    schedule = component_class(registries.PARAM_SCHEDULERS, given)(stand_in, **arguments)
     stand_in.step()
     for _ in range(min(schedule.end, steps)):
         schedule.step()
-
-
-def _component(registry: registries.Registry, kind: Any, scope: str | None = None) -> Any:
-    """The class that ``type`` names, in the default scope; None when there is none."""
-    if not isinstance(kind, str):
-        return kind
-    current = DefaultScope.get_current_instance()
-    scope = scope or (current.scope_name if current else 'mmengine')
-    with suppress(ImportError):
-        return registry.children.get(scope, registry).get(kind)
-    return None
 
 
 def _lookup(cfg: Mapping, path: str) -> Any:

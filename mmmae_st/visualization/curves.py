@@ -42,7 +42,7 @@ def curves_figure(runs: Sequence[RunLog], x: str = 'epoch', window: int | None =
             None for a fiftieth of them.
 
     Raises:
-        ValueError: For an unknown ``x`` or a window below 1.
+        ValueError: For an unknown ``x``, a window below 1, or epochs of a run that has none.
     """
     if x not in X_AXES:
         raise ValueError(f'x must be one of {X_AXES}, got {x!r}')
@@ -140,7 +140,13 @@ def _place(run: RunLog, steps: np.ndarray, x: str) -> np.ndarray:
     if x == 'step':
         return steps
     if x == 'epoch':
-        return steps / run.steps_per_epoch()
+        per_epoch = run.steps_per_epoch()
+        if per_epoch == 0:
+            raise ValueError(
+                f'{run.name} was trained by iterations and has no epochs: x must be '
+                "'step' or 'hours'"
+            )
+        return steps / per_epoch
     logged, times = run.series('time')
     hours = np.cumsum(np.diff(logged, prepend=0) * times) / 3600
     return np.interp(steps, logged, hours)

@@ -101,3 +101,14 @@ def test_curves(tmp_path, x):
     assert (tmp_path / 'curves.png').stat().st_size > 10_000
     with pytest.raises(ValueError, match='x must be one of'):
         curves_figure(runs, x='days')
+
+
+def test_run_by_iterations(tmp_path):
+    lines = [{k: v for k, v in row.items() if k != 'epoch'} for row in rows(2, 20)]
+    write(tmp_path / 'run', '20260101', [*lines, dict(step=10, **{'acc/top1': 0.5})])
+    run = read_run(tmp_path / 'run')
+    assert run.steps_per_epoch() == 0 and run.val_unit == 'step'
+    assert summarise(run)['steps'] == 20 and 'epochs' not in summarise(run)
+    save_figure(curves_figure([run], x='step'), tmp_path / 'a.png')
+    with pytest.raises(ValueError, match="trained by iterations .* 'step' or 'hours'"):
+        curves_figure([run])

@@ -154,3 +154,28 @@ def test_checking_leaves_the_config_alone():
     before = cfg.to_dict()
     check_config(cfg)
     assert cfg.to_dict() == before
+
+
+VIDEOS = dict(type='VideoDataset', data_root='videos')
+
+
+@pytest.mark.parametrize(
+    ('loader', 'message'),
+    [
+        (dict(sampler=dict(type='DefaultSampler')), "EpochSampler, got 'DefaultSampler'"),
+        (
+            dict(dataset=dict(type='ConcatDataset', datasets=[VIDEOS, VIDEOS], _delete_=True)),
+            r'dataset\.datasets\[1\]\.type: VideoDataset cannot be inside another dataset',
+        ),
+        (
+            dict(dataset=dict(type='RepeatDataset', dataset=VIDEOS, times=2, _delete_=True)),
+            r'dataset\.dataset\.type: VideoDataset cannot be inside another dataset',
+        ),
+    ],
+)
+def test_every_epoch_has_views_and_masks_of_its_own(loader, message):
+    cfg = Config.fromfile(SMOKE)
+    for key, value in loader.items():
+        cfg.train_dataloader[key] = {k: v for k, v in value.items() if k != '_delete_'}
+    with pytest.raises(ValueError, match=message):
+        check_config(cfg)

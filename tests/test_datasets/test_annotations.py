@@ -29,6 +29,9 @@ def test_parse_line(line, delimiter, expected):
 def test_parse_line_of_frame_folders():
     assert parse_line('some dir 120 4', None, True) == dict(path='some dir', label=4)
     assert parse_line('dir 4', None, True) == dict(path='dir', label=4)
+    assert parse_line('some dir 120 4', ' ', True) == dict(path='some dir', label=4)
+    assert parse_line('dir 7,120,4', ',', True) == dict(path='dir 7', label=4)
+    assert parse_line('dir,4', ',', True) == dict(path='dir', label=4)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +105,17 @@ def test_join_inside():
     for path in ('../a.mp4', 'x/../../a.mp4', '/e/a.mp4', '/dd/a.mp4'):
         with pytest.raises(ValueError, match="leaves the data root '/d'"):
             join_inside('/d', '/d', path)
+
+
+def test_absolute_paths_below_a_relative_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inside = str(tmp_path / 'd' / 'a.mp4')
+    assert join_inside('d', 'd', inside) == inside
+    with pytest.raises(ValueError, match="path '/e/a.mp4' leaves the data root 'd'"):
+        join_inside('d', 'd', '/e/a.mp4')
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path):
+    (tmp_path / 'list.txt').write_text('one\u2028two.mp4 1\nthree\x0b.mp4 2\n', encoding='utf-8')
+    records = read_list(str(tmp_path / 'list.txt'))
+    assert [record['path'] for record in records] == ['one\u2028two.mp4', 'three\x0b.mp4']

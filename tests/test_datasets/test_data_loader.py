@@ -75,3 +75,11 @@ def test_a_resumed_epoch_continues_exactly(dataset):
     assert len(whole) - len(resumed) == 4
     for (inputs, ids, _), (inputs_0, ids_0, _) in zip(resumed[7:], whole[11:], strict=True):
         assert torch.equal(inputs, inputs_0) and torch.equal(ids, ids_0)
+
+
+@pytest.mark.filterwarnings('error')
+def test_a_sampler_that_tells_no_epoch_is_warned_of(dataset):
+    with pytest.raises(UserWarning, match='every epoch has the same views and masks'):
+        next(iter(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)))
+    dataset.test_mode = True
+    next(iter(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)))

@@ -55,3 +55,22 @@ def test_skip_out_of_range():
     for bad in (-1, 11):
         with pytest.raises(ValueError, match=rf'num_samples must be within \[0, 10\], got {bad}'):
             sampler.skip(bad)
+
+
+@pytest.mark.parametrize(
+    ('num_videos', 'multiple_of', 'length'), [(10, 4, 12), (8, 4, 8), (3, 8, 8)]
+)
+def test_an_epoch_is_filled_up_to_whole_updates(num_videos, multiple_of, length):
+    sampler = EpochSampler(range(num_videos), seed=0, multiple_of=multiple_of)
+    order = [index for _, index in sampler]
+    assert len(order) == len(sampler) == length
+    assert sorted(order[:num_videos]) == list(range(num_videos))
+    assert order[num_videos:] == [order[i % num_videos] for i in range(num_videos, length)]
+
+
+def test_bad_multiples():
+    for bad in (0, 1.5):
+        with pytest.raises(ValueError, match=f'positive integer, got {bad}'):
+            EpochSampler(range(10), multiple_of=bad)
+    with pytest.raises(ValueError, match='needs round_up'):
+        EpochSampler(range(10), multiple_of=2, round_up=False)

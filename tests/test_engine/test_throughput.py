@@ -26,7 +26,7 @@ def run(hook, waiting, steps, name):
         message_hub=hub,
         logger=Log(),
         optim_wrapper=SimpleNamespace(_accumulative_counts=2),
-        max_epochs=200,
+        max_iters=2000,
         iter=0,
     )
     runner.train_dataloader = type('Loader', (), dict(__len__=lambda s: 10, num_workers=3))()

@@ -3,12 +3,13 @@ import collections
 import os
 import pickle
 import zipfile
+from urllib.error import URLError
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from mmmae_st.models.checkpoint import read_checkpoint, write_checkpoint
+from mmmae_st.models.checkpoint import files, read_checkpoint, write_checkpoint
 
 STATE = {'a.weight': torch.arange(6.0).view(2, 3), 'a.bias': torch.ones(2)}
 
@@ -130,3 +131,20 @@ def test_addresses_are_downloaded_once(tmp_path, monkeypatch):
         assert_same(read_checkpoint('https://example.org/models/large.pth?v=1').state)
     assert calls == ['https://example.org/models/large.pth?v=1']
     assert (tmp_path / 'checkpoints' / 'large.pth').exists()
+
+
+def test_a_process_that_does_not_see_the_file_of_the_first_fetches_it(tmp_path, monkeypatch):
+    calls = []
+
+    def download(url, local, progress):
+        calls.append(url)
+        if len(calls) == 1:
+            raise URLError('no route')
+        torch.save(STATE, local)
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    monkeypatch.setattr(files, 'is_main_process', lambda: False)
+    with pytest.raises(OSError, match=r'example.org/a.pth cannot be downloaded: .*no route'):
+        read_checkpoint('https://example.org/a.pth')
+    assert_same(read_checkpoint('https://example.org/a.pth').state)

@@ -3,6 +3,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel, PretrainedInit
 from references.layers import randomise
 from references.mae_st import MaeStClassifier, MaeStPretrain
@@ -329,3 +330,34 @@ def test_init_cfg_is_checked(ours):
     model = encoder(init_cfg=dict(type='Constant', layer='Linear', val=0.5))
     model.init_weights()
     assert (model.blocks[0].mlp.fc1.weight == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            dict(backbone=dict(arch=ARCH | dict(num_heads=2))),
+            r'num_heads is 2 .* needs 4',
+        ),
+        (dict(backbone=dict(norm_eps=0.1)), r'backbone\.norm_eps is 0\.1 .* needs 1e-06'),
+        (dict(decoder=dict(num_heads=8)), r'decoder\.num_heads is 8 .* needs 16'),
+        (dict(head=dict(frames='stride')), r"head\.frames is 'stride' .* needs 'linspace'"),
+        (dict(head=dict(target='pixels')), r"head\.target is 'pixels' .* 'normalized_pixels'"),
+    ],
+)
+def test_what_only_the_config_of_the_run_tells(ours, tmp_path, change, message):
+    path, _ = ours
+    parts = dict(
+        backbone=dict(type='SpacetimeViT', arch=ARCH, **SIZE),
+        decoder=dict(type='MAEDecoder', encoder_dims=32, embed_dims=64, depth=2, **SIZE),
+        head=dict(type='mmmae_st.MAEHead', embed_dims=64, patch_size=8),
+    )
+    content = torch.load(path, weights_only=True)
+    content['meta']['cfg'] = Config(dict(model=dict(type='SpatiotemporalMAE', **parts))).pretty_text
+    torch.save(content, path)
+    load_pretrained(masked_autoencoder(), path)
+    with pytest.raises(ValueError, match=message):
+        load_pretrained(masked_autoencoder(**change), path)
+    content['meta']['cfg'] = 'import os'
+    torch.save(content, path)
+    load_pretrained(masked_autoencoder(**change), path)

@@ -57,7 +57,8 @@ def test_finetune_config(name, scope):
 
     steps = build_datasets(cfg)
     assert ('ClipFlip' in steps['train']) == (dataset != 'ssv2')
-    assert steps['train'][-3:] == ['ClipRandAugment', 'ClipRandomErasing', 'PackActionClips']
+    assert steps['train'][:3] == ['LoadClips', 'ClipRandAugment', 'ClipRandomResizedCrop']
+    assert steps['train'][-2:] == ['ClipRandomErasing', 'PackActionClips']
     assert cfg.train_dataloader.dataset.pipeline[0].num_clips == 2
     assert 'ClipThreeCrop' in steps['test'] and cfg.test_dataloader.dataset.test_mode
 

@@ -12,7 +12,12 @@ examples:
 import argparse
 from pathlib import Path
 
-from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
+from mmmae_st.analysis.command_line import (
+    load_config,
+    picture_names,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.analysis.cost import clip_size
 from mmmae_st.analysis.features import (
     class_attention,
@@ -68,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         position = tuple(args.position or (size // 2 for size in encoder.grid))
         out = Path(args.out_dir)
         out.mkdir(parents=True, exist_ok=True)
-        for video in args.videos:
+        for video, name in zip(args.videos, picture_names(args.videos), strict=True):
             clip = read_clip(video, num_frames, height, args.frame_interval)
             inputs = normalised_clips([clip], preprocessor)
             tokens = patch_tokens(encoder, inputs)
@@ -83,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
                 attention,
                 tile=args.tile,
             )
-            path = out / f'{Path(video).stem}.png'
+            path = out / f'{name}.png'
             save_png(picture, path)
             print(path, flush=True)
 

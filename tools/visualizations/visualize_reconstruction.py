@@ -14,7 +14,12 @@ import argparse
 import json
 from pathlib import Path
 
-from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
+from mmmae_st.analysis.command_line import (
+    load_config,
+    picture_names,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.analysis.cost import clip_size
 from mmmae_st.analysis.models import load_autoencoder
 from mmmae_st.visualization import save_png
@@ -84,25 +89,23 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f'the model takes clips of {height} x {width}; only squares are drawn')
         out = Path(args.out_dir)
         out.mkdir(parents=True, exist_ok=True)
-        for video in args.videos:
+        for video, name in zip(args.videos, picture_names(args.videos), strict=True):
             clip = read_clip(video, num_frames, height, args.frame_interval)
             results = [
                 restore(model, clip, mask, ratio, args.seed, args.statistics, not args.no_paste)
                 for mask in args.masks
                 for ratio in args.ratios
             ]
-            target = out / Path(video).stem
             if 'png' in args.formats:
-                save_png(restored_figure(results), target.with_suffix('.png'))
+                save_png(restored_figure(results), out / f'{name}.png')
             if 'gif' in args.formats:
-                save_gif(target.with_suffix('.gif'), restored_frames(results), args.fps)
+                save_gif(out / f'{name}.gif', restored_frames(results), args.fps)
             if 'mp4' in args.formats:
-                save_mp4(target.with_suffix('.mp4'), restored_frames(results), args.fps)
-            write_numbers(target.with_suffix('.json'), results)
+                save_mp4(out / f'{name}.mp4', restored_frames(results), args.fps)
+            write_numbers(out / f'{name}.json', results)
             for result in results:
                 print(
-                    f'{target.name}: {result.label}: loss {result.loss:.4f}, '
-                    f'PSNR {result.psnr:.2f} dB',
+                    f'{name}: {result.label}: loss {result.loss:.4f}, PSNR {result.psnr:.2f} dB',
                     flush=True,
                 )
 

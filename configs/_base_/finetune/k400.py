@@ -1,10 +1,11 @@
 # Kinetics-400, lists with one `path label` a line. Training: 2 clips of each decoded video, each
-# a sample of its own. Validation: the central clip. Test: 7 x 3 views, probabilities averaged.
+# a sample of its own; RandAugment changes whole frames, before the crop, as in the published codes.
+# Validation: the central clip. Test: 7 x 3 views, probabilities averaged.
 train_pipeline = [
     dict(type='LoadClips', clip_len=16, frame_interval=4, num_clips=2),
+    dict(type='ClipRandAugment', policy='rand-m7-mstd0.5-inc1', interpolation='bicubic'),
     dict(type='ClipRandomResizedCrop', size=224, scale=(0.08, 1.0)),
     dict(type='ClipFlip', prob=0.5),
-    dict(type='ClipRandAugment', policy='rand-m7-mstd0.5-inc1', interpolation='bicubic'),
     dict(type='ClipRandomErasing', prob=0.25),
     dict(type='PackActionClips', split_views=True),
 ]

@@ -4,8 +4,8 @@ _base_ = 'k400.py'
 
 train_pipeline = [
     dict(type='LoadClips', clip_len=16, sampling='segment', num_clips=2),
-    dict(type='ClipRandomResizedCrop', size=224, scale=(0.08, 1.0)),
     dict(type='ClipRandAugment', policy='rand-m7-mstd0.5-inc1', interpolation='bicubic'),
+    dict(type='ClipRandomResizedCrop', size=224, scale=(0.08, 1.0)),
     dict(type='ClipRandomErasing', prob=0.25),
     dict(type='PackActionClips', split_views=True),
 ]

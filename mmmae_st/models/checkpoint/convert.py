@@ -16,6 +16,7 @@ from . import names
 from .describe import describe
 from .files import Checkpoint
 from .positions import inflate_image, resize_table, videomae_table
+from .written_config import written_model
 
 KERNEL = 'backbone.patch_embed.proj.weight'
 
@@ -31,6 +32,7 @@ class Weights:
             ``backbone``, and if there is one ``decoder``, ``head``, ``data_preprocessor``.
         changed: Our names of tensors that were computed, with how.
         left_out: Names in the file that have no place here.
+        trained_as: ``model`` of the config that a run of ours wrote into the file.
     """
 
     state: dict[str, Tensor]
@@ -38,6 +40,7 @@ class Weights:
     config: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    trained_as: dict[str, Any] = field(default_factory=dict)
 
 
 def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) -> Weights:
@@ -66,6 +69,7 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
     if source == 'mmmae_st':
         bare = KERNEL not in state
         weights.state = {f'backbone.{k}' if bare else k: v for k, v in state.items()}
+        weights.trained_as = written_model(file.config_text)
     else:
         _translate(weights, state, table)
         _fuse_projections(weights)

@@ -33,11 +33,13 @@ class Checkpoint:
         state: Parameters by the names of the file, without a leading ``module.``.
         args: Training arguments of mae_st's pickled ``argparse.Namespace``, if any.
         meta: What ``write_checkpoint`` noted about the weights, if it wrote the file.
+        config_text: The config of the run that wrote the file, as mmengine's Runner puts it there.
     """
 
     state: dict[str, Tensor]
     args: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+    config_text: str = ''
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -51,6 +53,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If it cannot be downloaded.
         ValueError: If it is a folder, empty, damaged, asks for another class or function (which
             is named), or holds no parameters.
     """
@@ -71,10 +74,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         )
     args = content.get('args')
     meta = content.get('meta')
+    meta = meta if isinstance(meta, Mapping) else {}
+    text = meta.get('cfg')
     return Checkpoint(
         state={_strip_wrapper(k): v for k, v in state.items() if isinstance(v, Tensor)},
         args=dict(vars(args)) if isinstance(args, argparse.Namespace) else {},
-        meta=meta.get(META_KEY, {}) if isinstance(meta, Mapping) else {},
+        meta=meta.get(META_KEY, {}),
+        config_text=text if isinstance(text, str) else '',
     )
 
 
@@ -104,15 +110,33 @@ def write_checkpoint(
         torch.save({wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {}), path)
 
 
-def _local_file(path: str | Path) -> Path:
-    address = urlparse(str(path))
-    if address.scheme in ('http', 'https'):
-        local = Path(torch.hub.get_dir(), 'checkpoints', Path(address.path).name)
-        if is_main_process() and not local.exists():
+def download_once(address: str) -> Path:
+    """The file at an http(s) address, in torch hub's folder; fetched if it is not there.
+
+    The main process goes first; where others do not see its file, on another machine, they fetch
+    their own. A download that fails leaves no file, and fails in every process that needed it.
+
+    Raises:
+        OSError: If it cannot be fetched.
+    """
+    local = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(address).path).name)
+    failure = None
+    for first in (True, False):
+        if is_main_process() is first and not local.exists():
             local.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(str(path), str(local), progress=False)
+            try:
+                torch.hub.download_url_to_file(address, str(local), progress=False)
+            except OSError as error:
+                failure = error
         barrier()
-        return local
+    if failure is not None:
+        raise OSError(f'{address} cannot be downloaded: {failure}') from failure
+    return local
+
+
+def _local_file(path: str | Path) -> Path:
+    if urlparse(str(path)).scheme in ('http', 'https'):
+        return download_once(str(path))
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'checkpoint {path} does not exist')

@@ -1,13 +1,18 @@
 """Loading weights of any known source into our models, with a report or a clear refusal."""
 
+import inspect
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, PretrainedInit
+from mmengine.registry import MODELS
 from torch import Tensor
+
+from mmmae_st.utils import component_class
 
 from .convert import Weights, to_ours
 from .describe import known_archs, summarise, token_grids
@@ -220,6 +225,37 @@ def _conflicts(parts: dict[str, Any], weights: Weights) -> list[str]:
         found += _differences('decoder', weights.config['decoder'], ours)
         ours = dict(frames=head.frames, target=head.target)
         found += _differences('head', weights.config['head'], ours)
+    return found + _contradictions(parts, weights.trained_as)
+
+
+def _contradictions(parts: dict[str, Any], trained_as: Mapping[str, Any]) -> list[str]:
+    """What changes the outputs but no shape; only the config of the run tells it."""
+    encoder = parts['backbone']
+    ours: dict[str, dict[str, Any]] = dict(
+        backbone=dict(
+            num_heads=encoder.blocks[0].attn.num_heads, norm_eps=encoder.blocks[0].norm1.eps
+        )
+    )
+    if 'decoder' in parts:
+        decoder, head = parts['decoder'], parts['head']
+        ours['decoder'] = dict(
+            num_heads=decoder.blocks[0].attn.num_heads, norm_eps=decoder.blocks[0].norm1.eps
+        )
+        ours['head'] = dict(frames=head.frames, target=head.target)
+    found = []
+    for part, values in ours.items():
+        theirs = trained_as.get(part) or {}
+        kind = component_class(MODELS, theirs, 'mmmae_st')
+        if kind is not type(parts[part]):
+            continue
+        parameters = inspect.signature(kind).parameters
+        theirs = {name: item.default for name, item in parameters.items()} | theirs
+        arch = theirs.get('arch')
+        if arch is not None:
+            theirs['num_heads'] = (
+                arch['num_heads'] if isinstance(arch, Mapping) else known_archs()[arch][2]
+            )
+        found += _differences(part, theirs, values)
     return found
 
 

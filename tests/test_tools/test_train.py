@@ -1,0 +1,97 @@
+"""What tools/train.py makes of its command line."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmmae_st.engine.resume import check_fills_encoder
+from mmmae_st.models import SpacetimeViT
+
+MODEL = dict(backbone=dict(type='SpacetimeViT'))
+
+
+@pytest.fixture
+def load(tool, tmp_path, monkeypatch):
+    """The config that a command line gives."""
+    train = tool('train.py')
+
+    def load(*args, **config):
+        config.setdefault('optim_wrapper', dict(optimizer=dict(type='AdamW', lr=1e-3)))
+        config.setdefault('model', dict(MODEL, type='SpatiotemporalMAE'))
+        path = tmp_path / 'config.py'
+        Config(dict(config, default_scope='mmmae_st')).dump(path)
+        monkeypatch.setattr(sys, 'argv', ['train.py', str(path), *args])
+        return train.load_config(train.parse_args())
+
+    return load
+
+
+def test_amp(load):
+    for kind in ('OptimWrapper', 'AmpOptimWrapper'):
+        wrapper = dict(type=kind, optimizer=dict(type='AdamW', lr=1e-3))
+        cfg = load('--amp', optim_wrapper=wrapper)
+        assert cfg.optim_wrapper.type == 'mmmae_st.BFloat16OptimWrapper'
+    for kind in ('ShardedOptimWrapper', 'mmmae_st.ShardedOptimWrapper', 'BFloat16OptimWrapper'):
+        assert load('--amp', optim_wrapper=dict(type=kind)).optim_wrapper.type == kind
+    with pytest.raises(ValueError, match="optim_wrapper.type is 'ApexOptimWrapper'"):
+        load('--amp', optim_wrapper=dict(type='ApexOptimWrapper'))
+
+
+@pytest.mark.parametrize('args', [(), ('--auto-scale-lr',)])
+def test_accumulated_steps_count_into_the_batch(load, args):
+    wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3), accumulative_counts=4)
+    given = dict(base_batch_size=16) if args else dict(base_batch_size=16, enable=True)
+    cfg = load(*args, optim_wrapper=wrapper, auto_scale_lr=given)
+    assert cfg.auto_scale_lr == dict(base_batch_size=4, enable=True)
+    with pytest.raises(ValueError, match='base_batch_size=18 must be a multiple of .*=4'):
+        load(*args, optim_wrapper=wrapper, auto_scale_lr=dict(given, base_batch_size=18))
+
+
+def test_without_being_asked_the_rate_stays(load):
+    wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3), accumulative_counts=4)
+    assert load(
+        optim_wrapper=wrapper, auto_scale_lr=dict(base_batch_size=18)
+    ).auto_scale_lr == dict(base_batch_size=18)
+    with pytest.raises(ValueError, match='--auto-scale-lr needs auto_scale_lr'):
+        load('--auto-scale-lr')
+
+
+@pytest.mark.parametrize('kind', ['SpatiotemporalMAE', 'mmmae_st.SpatiotemporalMAE'])
+def test_our_loader_takes_the_weights_of_a_pretraining_model(load, kind):
+    cfg = load(model=dict(MODEL, type=kind), load_from='a.pth')
+    assert cfg.load_from is None
+    assert cfg.model.init_cfg == dict(type='Pretrained', checkpoint='a.pth')
+    cfg = load(model=dict(MODEL, type='Recognizer3D'), load_from='a.pth')
+    assert cfg.load_from == 'a.pth' and 'init_cfg' not in cfg.model
+
+
+def test_weights_are_no_run_to_resume(load, tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict={}), path)
+    with pytest.raises(ValueError, match='holds no training state .* use load_from'):
+        load('--resume', str(path))
+    with pytest.raises(FileNotFoundError, match='nothing.pth does not exist'):
+        load('--resume', 'nothing.pth')
+    cfg = load('--resume', str(path), '--trust-checkpoint', str(path))
+    assert cfg.resume and cfg.load_from == str(path)
+
+
+def test_weights_to_start_from_fill_the_encoder():
+    def runner(num_frames=4):
+        arch = dict(embed_dims=16, depth=1, num_heads=2)
+        backbone = SpacetimeViT(arch, img_size=16, num_frames=num_frames, patch_size=8)
+        return SimpleNamespace(model=torch.nn.ModuleDict(dict(backbone=backbone)).eval())
+
+    state = {f'module.{name}': value for name, value in runner().model.state_dict().items()}
+    for checkpoint in (dict(state_dict=state), state):
+        check_fills_encoder(runner(), checkpoint)
+    with pytest.raises(ValueError, match=r'leave 1 of \d+ .*pos_embed.temporal.*init_cfg=dict'):
+        check_fills_encoder(runner(num_frames=8), dict(state_dict=state))
+    theirs = dict(model_state={'blocks.0.norm1.weight': torch.ones(16)})
+    with pytest.raises(ValueError, match=r'leave (\d+) of \1 parameters of the encoder'):
+        check_fills_encoder(runner(), theirs)
+    other = SimpleNamespace(model=torch.nn.Linear(1, 1))
+    check_fills_encoder(other, dict(state_dict={}))
