@@ -18,6 +18,7 @@ from torch import Tensor
 from mmmae_st.datasets import VideoReadError
 from mmmae_st.engine.safe_loading import use_safe_loading
 from mmmae_st.registry import TRANSFORMS
+from mmmae_st.utils import override
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,13 +46,18 @@ def predict(video: str, cfg: Config, checkpoint: str, device: str) -> tuple[Tens
         Probabilities (classes,), and the clip (C, T, H, W) uint8 of the middle view.
 
     Raises:
-        ValueError: If the video cannot be read.
-        RuntimeError: If the checkpoint does not fit the model.
+        ValueError: If the video cannot be read, or the checkpoint does not fit the model.
     """
     DefaultScope.get_instance('demo', scope_name=cfg.default_scope)
     model = MODELS.build(cfg.model)
     use_safe_loading()
-    load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+    try:
+        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{checkpoint} is no checkpoint of the recogniser of this config; a pretraining '
+            f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
+        ) from error
     model.to(device).eval()
     steps = [
         TRANSFORMS.build(dict(step, _scope_='mmmae_st'))
@@ -111,8 +117,7 @@ def main() -> None:
     """Predict, print and draw."""
     args = parse_args()
     cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    override(cfg, args.cfg_options)
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     names = Path(args.labels).read_text().splitlines() if args.labels else None
     scores, clip = predict(args.video, cfg, args.checkpoint, device)

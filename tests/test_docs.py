@@ -16,6 +16,7 @@ import yaml
 from mmengine.config import Config
 
 from mmmae_st.analysis.report import config_cost
+from mmmae_st.utils import check_config, override
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -291,6 +292,36 @@ def test_published_weights_are_listed_for_configs_that_fit():
     assert any(parameters is not None for _, parameters in stated)
 
 
+@pytest.mark.parametrize('number', [0, 1])
+def test_configs_of_the_fine_tuning_page_are_sound(tmp_path, number):
+    pytest.importorskip('mmaction')
+    code = blocks(ROOT / 'docs/finetune.md', 'python')[number]
+    (tmp_path / 'config.py').write_text(code + "default_scope = 'mmaction'\n")
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    check_config(cfg)
+    if number == 0:
+        assert cfg.val_dataloader.dataset.ann_file == 'test.txt'
+        assert cfg.train_dataloader.dataset.type == 'VideoDataset'
+
+
+def test_what_to_change_is_where_the_recipes_say():
+    table = (ROOT / 'docs/recipes.md').read_text().split('## What to change')[1].split('\n## ')[0]
+    rows = [line.split(' | ')[1] for line in table.splitlines() if '=' in line and '|' in line]
+    assert len(rows) == 8
+    for config in ('mae_st_vitl_k400.py', 'mae_st_vitb_folder_1gpu.py'):
+        for row in rows:
+            cfg = Config.fromfile(ROOT / 'configs' / config)
+            words = re.match('`([^`]*)`', row)[1].split()
+            options = dict(word.split('=') for word in words)
+            for key in options:
+                part = cfg
+                for step in key.split('.')[:-1]:
+                    part = part[int(step)] if step.isdigit() else part[step]
+                assert isinstance(part, dict), key
+            override(cfg, {key: yaml.safe_load(value) for key, value in options.items()})
+            check_config(cfg)
+
+
 def test_extension_examples_work_as_written(tmp_path, make_clip):
     scope = {}
     for code in blocks(ROOT / 'docs/extend.md', 'python'):
@@ -307,6 +338,7 @@ def test_extension_examples_work_as_written(tmp_path, make_clip):
     torch.testing.assert_close(target[0, 0], video[0, :, 0, 8:, 8:].mean(dim=(1, 2)))
     loss = head.loss(head(torch.randn(1, 1, 8)), video, torch.tensor([[3]]))
     assert torch.isfinite(loss).all()
+    assert not head.predicts_pixels
 
     make_clip(tmp_path / 'a.mp4', num_frames=4)
     (tmp_path / 'list.json').write_text('[{"file": "a.mp4", "class": 2}]')

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dist import init_dist, is_distributed, is_main_process
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
@@ -27,7 +27,7 @@ from mmmae_st.evaluation import (
 )
 from mmmae_st.models.checkpoint import load_pretrained
 from mmmae_st.registry import MODELS
-from mmmae_st.utils import check_config
+from mmmae_st.utils import check_config, override
 
 METHODS = ('knn', 'linear', 'attentive')
 Row = tuple[str, str, float, float]
@@ -56,8 +56,7 @@ def parse_args() -> argparse.Namespace:
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
     cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    override(cfg, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or os.path.join('work_dirs', f'frozen_{name}')
     cfg.launcher = args.launcher
@@ -92,6 +91,12 @@ def evaluate(
     train, test = features
     options = dict(cfg[method])
     if method == 'knn':
+        wanted = options['num_neighbors']
+        fitting = [k for k in wanted if k <= len(train.labels)]
+        if 0 < len(fitting) < len(wanted):
+            text = f'k-NN with k = {fitting}: there are {len(train.labels)} training videos'
+            print_log(text, logger='current')
+            options['num_neighbors'] = fitting
         found = knn_accuracy(train, test, **options, device=device)
         return [('k-NN', f'k = {k}', *accuracy) for k, accuracy in found.items()]
     if method == 'linear':

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.engine.safe_loading import use_safe_loading
-from mmmae_st.utils import check_config
+from mmmae_st.utils import check_config, override
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,8 +43,7 @@ def parse_args() -> argparse.Namespace:
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
     cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    override(cfg, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg.launcher = args.launcher

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmmae_st.datasets.readers import VideoReadError
+from mmmae_st.utils import override
 
 
 def tool_parser(description: str | None) -> argparse.ArgumentParser:
@@ -42,7 +43,8 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the config needs a package that is not installed; says how to install it.
+        ValueError: If the config needs a package that is not installed; says how to install it. If
+            nothing reads an override.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'config {path} does not exist')
@@ -50,8 +52,7 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
         cfg = Config.fromfile(path, import_custom_modules=import_modules)
     except RuntimeError as error:  # of mmmae_st.mmaction_compat and mmmae_st.mmdet_compat
         raise ValueError(f'{path}: {error}') from error
-    if options:
-        cfg.merge_from_dict(options)
+    override(cfg, options)
     return cfg
 
 

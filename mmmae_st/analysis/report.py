@@ -25,8 +25,13 @@ def config_cost(
         views: Views of a video in the test; by default those of the test pipeline.
 
     Raises:
-        ValueError: If the model is of no known kind, or an argument does not concern it.
+        ValueError: If there is no model or one of no known kind, or an argument does not concern
+            it.
     """
+    if 'model' not in cfg:
+        raise ValueError(
+            'the config has no model: a frozen encoder is counted by the config it was trained with'
+        )
     optim_wrapper = cfg.get('optim_wrapper', {}).get('type', 'OptimWrapper')
     bfloat16 = optim_wrapper.split('.')[-1] in AUTOCAST
     pretrains = 'decoder' in cfg.model and 'head' in cfg.model

@@ -47,6 +47,11 @@ def read_list(
         raise FileNotFoundError(f'ann_file {ann_file!r} is not a file') from error
     except UnicodeDecodeError as error:
         raise ValueError(f'ann_file {ann_file!r} is not UTF-8 text') from error
+    if 'youtube_id' in lines[0].split(','):
+        raise ValueError(
+            f"{ann_file}: {lines[0].strip()!r} are the columns of Kinetics' annotations, which "
+            'name no files: make a list with tools/dataset_converters/build_file_list.py kinetics'
+        )
     records: list[dict] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -46,6 +46,9 @@ def prepare_runtime(cfg: Config) -> None:
 
 
 def _complete_loader(cfg: Config) -> None:
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        # of a config that inherits from a package; mmengine would give it to the function
+        ((cfg.get(key) or {}).get('collate_fn') or {}).pop('_scope_', None)
     scope = cfg.get('default_scope') or 'mmmae_st'
     loader = cfg.get('train_dataloader') or {}
     seed = cfg.get('randomness', {}).get('seed')

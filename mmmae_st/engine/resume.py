@@ -18,6 +18,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmmae_st.models import SpacetimeViT
+from mmmae_st.models.checkpoint import parse_config
 
 from .safe_loading import load_plain
 
@@ -171,6 +172,7 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
             f'run {length}: resume with the same data, batch size and number of processes, or '
             'start a new run from its weights with load_from'
         )
+    _compare_optimizers(runner, meta.get('cfg'))
     model = runner.model
     if isinstance(model, FullyShardedDataParallel):
         if not is_main_process():  # which alone gets the whole state
@@ -184,6 +186,22 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
         raise ValueError(
             f'the run to resume trains another model: {len(differing)} parameters differ, for '
             f'example {", ".join(differing[:3])}. To start from its weights use load_from'
+        )
+
+
+def _compare_optimizers(runner: Runner, config_text: Any) -> None:
+    """Warn of changed optimiser arguments: rates and decays come from the checkpoint."""
+    try:
+        before = parse_config(config_text).optim_wrapper.optimizer.to_dict()
+        now = runner.cfg.optim_wrapper.optimizer.to_dict()
+    except (AttributeError, TypeError, ValueError):
+        return  # nothing to compare
+    changed = [f'{key}={now.get(key)!r}' for key in now | before if now.get(key) != before.get(key)]
+    if changed:
+        runner.logger.warning(
+            f'optim_wrapper.optimizer was changed ({", ".join(changed)}), but a resumed run takes '
+            f'what the checkpoint holds ({before}): to train with other values start a new run '
+            'from its weights with load_from'
         )
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from mmmae_st.registry import MODELS
 
 
-@MODELS.register_module()
-class ClipDataPreprocessor(BaseDataPreprocessor):
-    """Moves clips to the device as uint8, merges the views of the videos, normalises.
+class NormalizingPreprocessor(BaseDataPreprocessor):
+    """Holds what clips are normalised with, as buffers ``mean`` and ``std`` (1, C, 1, 1, 1).
 
     Args:
         mean: Channel means, in the scale of the input (0 to 255).
@@ -20,7 +19,8 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Copy to the device without waiting (needs pinned memory to overlap).
 
     Raises:
-        ValueError: If ``mean`` and ``std`` differ in length or a deviation is not positive.
+        ValueError: If ``mean`` and ``std`` differ in length, or the deviations are not positive or
+            in the scale of 0 to 1.
     """
 
     def __init__(
@@ -34,8 +34,18 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(f'mean and std must be equally long, got {mean} and {std}')
         if min(std) <= 0:
             raise ValueError(f'std must be positive, got {std}')
+        if max(std) < 1:
+            raise ValueError(
+                f'mean and std are in the scale of the frames, 0 to 255, got {mean} and {std}: '
+                'multiply both by 255'
+            )
         self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, -1, 1, 1, 1), persistent=False)
+
+
+@MODELS.register_module()
+class ClipDataPreprocessor(NormalizingPreprocessor):
+    """Moves clips to the device as uint8, merges the views of the videos, normalises."""
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batch the output of ``PackClips`` collated by mmengine's ``pseudo_collate``.

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseDataPreprocessor
 
 from mmmae_st.registry import MODELS
 
+from .data_preprocessor import NormalizingPreprocessor
+
 
 @MODELS.register_module()
-class DetectionDataPreprocessor(BaseDataPreprocessor):
+class DetectionDataPreprocessor(NormalizingPreprocessor):
     """Moves clips to the device as uint8, normalises, and pads them to a multiple of the patch.
 
     A test frame of AVA keeps its aspect, 256 x 341 for instance, and does not divide into patches.
@@ -27,8 +28,7 @@ class DetectionDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Copy to the device without waiting (needs pinned memory to overlap).
 
     Raises:
-        ValueError: If ``mean`` and ``std`` differ in length, a deviation is not positive, or
-            ``patch_size`` is less than 1.
+        ValueError: As :class:`NormalizingPreprocessor`, and if ``patch_size`` is less than 1.
     """
 
     def __init__(
@@ -38,16 +38,10 @@ class DetectionDataPreprocessor(BaseDataPreprocessor):
         patch_size: int = 16,
         non_blocking: bool = True,
     ) -> None:
-        super().__init__(non_blocking=non_blocking)
-        if len(mean) != len(std):
-            raise ValueError(f'mean and std must be equally long, got {mean} and {std}')
-        if min(std) <= 0:
-            raise ValueError(f'std must be positive, got {std}')
+        super().__init__(mean, std, non_blocking)
         if patch_size < 1:
             raise ValueError(f'patch_size must be at least 1, got {patch_size}')
         self.patch_size = patch_size
-        self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(1, -1, 1, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batch the output of mmaction2's ``PackActionInputs`` collated by ``pseudo_collate``.

@@ -121,7 +121,7 @@ class SpatiotemporalMAE(BaseModel):
         pred = self.head(features)
         losses = self.head.loss(pred[:, ids_keep.shape[1] :], inputs, ids_removed)
         results = [BaseDataElement(loss=loss) for loss in losses]
-        if self.head.target == 'hog':
+        if not self.head.predicts_pixels:
             return results
 
         mask = torch.zeros(len(inputs), t * h * w, dtype=torch.bool, device=inputs.device)

@@ -70,9 +70,15 @@ class MAEHead(BaseModule):
         self.target = target
         self.frames = frames
         self.target_tubelet = tubelet_size if frames == 'all' else 1
+        self.num_pixels = self.target_tubelet * patch_size**2 * in_channels
         pixels = (patch_size // HOG_CELL) ** 2 * HOG_BINS if target == 'hog' else patch_size**2
         self.pred = nn.Linear(embed_dims, self.target_tubelet * pixels * in_channels)
         init_transformer(self)
+
+    @property
+    def predicts_pixels(self) -> bool:
+        """Whether predictions can be drawn; a derived head may predict something else."""
+        return self.target != 'hog' and self.pred.out_features == self.num_pixels
 
     def forward(self, features: Tensor) -> Tensor:
         """Predictions (B, M, V) from decoder features (B, M, D)."""
@@ -121,8 +127,10 @@ class MAEHead(BaseModule):
         Raises:
             ValueError: If the target is not made of pixels.
         """
-        if self.target == 'hog':
-            raise ValueError("target='hog' does not predict pixels")
+        if not self.predicts_pixels:
+            raise ValueError(
+                f'{type(self).__name__} with target={self.target!r} does not predict pixels'
+            )
         if self.target == 'pixels':
             return pred.float()
         mean, scale = patch_statistics(self.pixel_patches(video, ids))

@@ -2,5 +2,6 @@
 
 from .components import component_class, is_component
 from .config_check import check_config
+from .overrides import override
 
-__all__ = ['check_config', 'component_class', 'is_component']
+__all__ = ['check_config', 'component_class', 'is_component', 'override']

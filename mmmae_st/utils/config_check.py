@@ -3,14 +3,15 @@
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from logging import WARNING
 from typing import Any
 
 import torch
 from mmengine import registry as registries
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -96,10 +97,30 @@ def check_config(cfg: Config) -> None:
     Raises:
         ValueError: Listing the path of each wrong key and what is wrong with it.
     """
+    _compare_schedule(cfg)
     problems = _Check(cfg).problems
     if problems:
         listed = '\n'.join(f'  {path}: {problem}' for path, problem in problems)
         raise ValueError(f'the config has {len(problems)} errors:\n{listed}')
+
+
+def _compare_schedule(cfg: Config) -> None:
+    """Warn of schedules that end at another epoch than training does."""
+    epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
+    schedules = cfg.get('param_scheduler')
+    ends = [
+        schedule.get('end')
+        for schedule in (schedules if isinstance(schedules, list) else [])
+        if isinstance(schedule, Mapping) and schedule.get('by_epoch', True)
+    ]
+    ends = [end for end in ends if isinstance(end, int)]
+    if ends and isinstance(epochs, int) and max(ends) != epochs:
+        print_log(
+            f'train_cfg.max_epochs={epochs}, but the schedules of param_scheduler end at epoch '
+            f'{max(ends)}: set end (and T_max) of the last one, too',
+            logger='current',
+            level=WARNING,
+        )
 
 
 class _Check:
@@ -212,21 +233,33 @@ class _Check:
         """The class or function that ``type`` names; noted as a problem when there is none."""
         if not isinstance(kind, str):
             return kind
-        with suppress(ImportError):
+        failure = ''
+        try:
             import_module(f'{self.scope}.registry')
+        except ImportError as error:
+            failure = f'; {self.scope}.registry cannot be imported: {error}'
         # what sits inside a component can be of a kind that only its owner knows
         for root in (registry, *_ROOTS):
             # the Runner looks functions up in mmengine's own registry
             here = root if root is registries.FUNCTIONS else root.children.get(self.scope, root)
-            with suppress(ImportError):  # a registry that nobody needs may be broken
+            try:
                 found = here.get(kind)
-                if found is not None:
-                    return found
+            except ImportError as error:  # a registry that nobody needs may be broken
+                if root is registry:
+                    failure = f'; {self.scope} cannot be imported: {error}'
+                continue
+            if found is not None:
+                return found
         here = registry.children.get(self.scope, registry)
         names = sorted({*here.module_dict, *registry.module_dict})
         close = get_close_matches(kind, names, n=1)
         hint = f'; did you mean {close[0]!r}?' if close else ''
-        self.problems.append((f'{path}.type', f'no component is called {kind!r}{hint}'))
+        if failure and self.scope == 'mmaction':
+            failure += (
+                '. Let the config import what mends mmaction2: custom_imports=dict(imports='
+                "['mmmae_st.mmaction_compat'], allow_failed_imports=False)"
+            )
+        self.problems.append((f'{path}.type', f'no component is called {kind!r}{failure or hint}'))
         return None
 
     def hook_name(self, name: str, path: str) -> None:

@@ -78,7 +78,8 @@ def order_of_videos(cfg: Config) -> Problems:
     given = cfg.get('train_dataloader') or {}
     dataset = given.get('dataset')
     if is_component(registries.DATASETS, dataset, VideoDataset):
-        if not is_component(registries.DATA_SAMPLERS, given.get('sampler'), EpochSampler):
+        tells = is_component(registries.DATA_SAMPLERS, given.get('sampler'), EpochSampler)
+        if not (tells or dataset.get('test_mode')):
             kind = (given.get('sampler') or {}).get('type')
             yield (
                 'train_dataloader.sampler',
@@ -208,7 +209,7 @@ def _attempt(path: str, function: Callable[[], Any]) -> Problems:
 
 def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer], steps: int) -> None:
     """Go through a schedule; the unit of its steps makes no difference."""
-    own = ('type', 'convert_to_iter_based')
+    own = ('type', '_scope_', 'convert_to_iter_based')
     arguments = {key: value for key, value in given.items() if key not in own}
     stand_in = optimizer()
     schedule = component_class(registries.PARAM_SCHEDULERS, given)(stand_in, **arguments)

@@ -110,8 +110,8 @@ def restore(
     if statistics not in STATISTICS:
         raise ValueError(f'statistics must be one of {STATISTICS}, got {statistics!r}')
     head, backbone = model.head, model.backbone
-    if head.target == 'hog':
-        raise ValueError("a model with head.target='hog' predicts no pixels to show")
+    if not head.predicts_pixels:
+        raise ValueError(f'a model with head.target={head.target!r} predicts no pixels to show')
     device = next(model.parameters()).device
     clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
     video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)

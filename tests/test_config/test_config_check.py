@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmmae_st.utils import check_config
+from mmmae_st.utils import check_config, config_check
 
 SMOKE = Path(__file__).parents[2] / 'configs/smoke.py'
 
@@ -178,4 +178,35 @@ def test_every_epoch_has_views_and_masks_of_its_own(loader, message):
     for key, value in loader.items():
         cfg.train_dataloader[key] = {k: v for k, v in value.items() if k != '_delete_'}
     with pytest.raises(ValueError, match=message):
+        check_config(cfg)
+
+
+@pytest.mark.parametrize(('epochs', 'warned'), [(2, False), (1, True), (5, True)])
+def test_schedules_of_another_length_are_warned_of(monkeypatch, epochs, warned):
+    said = []
+    monkeypatch.setattr(config_check, 'print_log', lambda text, **_: said.append(text))
+    check(train_cfg__max_epochs=epochs)
+    assert bool(said) == warned
+    assert all(f'max_epochs={epochs}' in text and 'end at epoch 2' in text for text in said)
+
+
+@pytest.mark.parametrize('name', ['smoke', 'mae_st_vith_k400_fsdp', 'frozen/vitb_k400'])
+def test_a_config_elsewhere_inherits_by_package(tmp_path, name):
+    (tmp_path / 'config.py').write_text(f"_base_ = 'mmmae_st::{name}.py'\n")
+    check_config(Config.fromfile(tmp_path / 'config.py'))
+
+
+@pytest.mark.parametrize('name', ['finetune/vitl_ssv2', 'detection/mae_st_vitb_ava22'])
+def test_a_config_elsewhere_inherits_what_needs_mmaction2(tmp_path, name):
+    pytest.importorskip('mmdet' if 'detection' in name else 'mmaction')
+    test_a_config_elsewhere_inherits_by_package(tmp_path, name)
+
+
+def test_why_mmaction2_is_not_found(monkeypatch):
+    def no_import(name):
+        raise ImportError(f'{name} lacks a part')
+
+    monkeypatch.setattr(config_check, 'import_module', no_import)
+    cfg = Config(dict(default_scope='mmaction', model=dict(type='NoSuchRecognizer')))
+    with pytest.raises(ValueError, match=r"lacks a part.*'mmmae_st.mmaction_compat'"):
         check_config(cfg)

@@ -64,6 +64,14 @@ def test_list_must_be_a_text_file(tmp_path):
         read_list(str(tmp_path / 'binary.txt'))
 
 
+def test_annotations_of_kinetics_are_no_list(tmp_path):
+    (tmp_path / 'train.csv').write_text(
+        'label,youtube_id,time_start,time_end,split\na,b,1,2,train\n'
+    )
+    with pytest.raises(ValueError, match='columns of Kinetics.*build_file_list.py kinetics'):
+        read_list(str(tmp_path / 'train.csv'))
+
+
 def test_list_with_bom_and_crlf(tmp_path):
     (tmp_path / 'list.csv').write_bytes('\ufeffa.mp4,1\r\nb.mp4,2\r\n'.encode())
     records = read_list(str(tmp_path / 'list.csv'))

@@ -31,5 +31,7 @@ def test_clips_of_different_sizes_are_named():
 def test_bad_statistics_are_named():
     with pytest.raises(ValueError, match='std'):
         ClipDataPreprocessor(mean=[0.0], std=[0.0])
+    with pytest.raises(ValueError, match='scale of the frames, 0 to 255'):
+        ClipDataPreprocessor(mean=[0.45], std=[0.225])
     with pytest.raises(ValueError, match='equally long'):
         ClipDataPreprocessor(mean=[0.0, 0.0], std=[1.0])

@@ -34,7 +34,8 @@ def build_datasets(cfg: Config) -> dict[str, list[str]]:
             loader = cfg[f'{name}_dataloader']
             dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
             steps[name] = [type(step).__name__ for step in dataset.pipeline.transforms]
-            assert FUNCTIONS.get(loader.collate_fn.type) is not None
+            collate = loader.get('collate_fn', dict(type='pseudo_collate'))
+            assert FUNCTIONS.get(collate['type']) is not None
     return steps
 
 

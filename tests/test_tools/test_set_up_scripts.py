@@ -123,7 +123,7 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(checkout, number, code)
     while not (checkout.parent / 'log.waiting').exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, number)  # as a terminal or a job system does it
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert 'Run the same command again' in err
     assert (checkout / '.venv' / '.mmmae_st').read_text() == 'unfinished\n'

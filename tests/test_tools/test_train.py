@@ -95,3 +95,24 @@ def test_weights_to_start_from_fill_the_encoder():
         check_fills_encoder(runner(), theirs)
     other = SimpleNamespace(model=torch.nn.Linear(1, 1))
     check_fills_encoder(other, dict(state_dict={}))
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('train_pipeline.3.ratio=0.5', r'give train_dataloader\.dataset\.pipeline\.3\.ratio'),
+        ('seed=7', r"nothing reads 'seed' .* give randomness\.seed"),
+        ('resume_from=a.pth', 'give --resume'),
+        ('data_root=videos', r'give train_dataloader\.dataset\.data_root'),
+        ('optim_wraper.type=OptimWrapper', r'give optim_wrapper\.type'),
+        ('something.else=1', 'the keys are those of the parts of a Runner'),
+    ],
+)
+def test_overrides_that_nothing_reads(load, option, message):
+    with pytest.raises(ValueError, match=message):
+        load('--cfg-options', option)
+
+
+def test_overrides(load):
+    cfg = load('--cfg-options', 'model.backbone.arch=tiny', 'default_hooks.logger.interval=5')
+    assert cfg.model.backbone.arch == 'tiny' and cfg.default_hooks.logger.interval == 5

@@ -45,7 +45,6 @@ val_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='VideoDataset',
         _scope_='mmmae_st',
@@ -62,7 +61,6 @@ test_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='VideoDataset',
         _scope_='mmmae_st',
@@ -74,7 +72,7 @@ test_dataloader = dict(
     ),
 )
 
-val_evaluator = dict(type='AccMetric', metric_list=('top_k_accuracy',))
+val_evaluator = dict(type='AccMetric', _scope_='mmaction', metric_list=('top_k_accuracy',))
 test_evaluator = val_evaluator
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,6 +1,7 @@
 # Encoder, norm of the mean of the patch tokens, dropout, linear layer.
 model = dict(
     type='Recognizer3D',
+    _scope_='mmaction',
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
         mean=[114.75, 114.75, 114.75],  # 0.45 of 255

@@ -11,8 +11,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=12,
     pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
+    sampler=dict(type='EpochSampler', shuffle=False),
     dataset=dict(
         type='VideoDataset',
         data_root='data/kinetics400',
@@ -26,7 +25,6 @@ test_dataloader = dict(
     num_workers=12,
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='VideoDataset',
         data_root='data/kinetics400',

@@ -32,6 +32,7 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='AVADataset',
+        _scope_='mmaction',
         ann_file=f'{anno_root}/ava_train_v2.2.csv',
         exclude_file=f'{anno_root}/ava_train_excluded_timestamps_v2.2.csv',
         label_file=f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt',
@@ -48,6 +49,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='AVADataset',
+        _scope_='mmaction',
         ann_file=f'{anno_root}/ava_val_v2.2.csv',
         exclude_file=f'{anno_root}/ava_val_excluded_timestamps_v2.2.csv',
         label_file=f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt',
@@ -61,6 +63,7 @@ test_dataloader = val_dataloader
 
 val_evaluator = dict(
     type='AVAMetric',
+    _scope_='mmaction',
     ann_file=f'{anno_root}/ava_val_v2.2.csv',
     exclude_file=f'{anno_root}/ava_val_excluded_timestamps_v2.2.csv',
     label_file=f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt',
