@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
 
+from mmmae_st.analysis.command_line import add_config_options, load_config, short_errors
 from mmmae_st.datasets import VideoReadError
 from mmmae_st.engine.safe_loading import use_safe_loading
 from mmmae_st.registry import TRANSFORMS
-from mmmae_st.utils import override
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,9 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', metavar='FILE.png', help='picture; VIDEO_actions.png by default')
     parser.add_argument('--top', type=int, default=5, help='classes to show (5)')
     parser.add_argument('--device', help='cuda if there is one, else cpu')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 
@@ -46,7 +44,8 @@ def predict(video: str, cfg: Config, checkpoint: str, device: str) -> tuple[Tens
         Probabilities (classes,), and the clip (C, T, H, W) uint8 of the middle view.
 
     Raises:
-        ValueError: If the video cannot be read, or the checkpoint does not fit the model.
+        VideoReadError: If the video cannot be read.
+        ValueError: If the checkpoint does not fit the model.
     """
     DefaultScope.get_instance('demo', scope_name=cfg.default_scope)
     model = MODELS.build(cfg.model)
@@ -63,10 +62,10 @@ def predict(video: str, cfg: Config, checkpoint: str, device: str) -> tuple[Tens
         TRANSFORMS.build(dict(step, _scope_='mmmae_st'))
         for step in cfg.test_dataloader.dataset.pipeline
     ]
-    try:
-        sample = Compose(steps)(dict(path=video, sample_key=(0, 0, 0), failures=[]))
-    except VideoReadError as error:
-        raise ValueError(f'cannot read {video}: {error}') from error
+    failures: list[tuple[str, str]] = []
+    sample = Compose(steps)(dict(path=video, sample_key=(0, 0, 0), failures=failures))
+    if failures:  # black frames stand in for it
+        raise VideoReadError(f'cannot read {video}: {failures[0][1]}')
     with torch.inference_mode():
         result = model.test_step(pseudo_collate([sample]))[0]
     clips = sample['inputs']
@@ -116,12 +115,12 @@ def action_figure(clip: Tensor, best: list[tuple[str, float]], path: str | Path)
 def main() -> None:
     """Predict, print and draw."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    override(cfg, args.cfg_options)
-    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    names = Path(args.labels).read_text().splitlines() if args.labels else None
-    scores, clip = predict(args.video, cfg, args.checkpoint, device)
-    best = best_classes(scores, names, args.top)
+    with short_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        names = Path(args.labels).read_text().splitlines() if args.labels else None
+        scores, clip = predict(args.video, cfg, args.checkpoint, device)
+        best = best_classes(scores, names, args.top)
     for name, probability in best:
         print(f'{probability:>8.2%}  {name}')
     out = args.out or f'{Path(args.video).with_suffix("")}_actions.png'

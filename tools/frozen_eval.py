@@ -9,12 +9,13 @@ import time
 from functools import partial
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed, is_main_process
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
+from mmmae_st.analysis import command_line
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.evaluation import (
@@ -27,7 +28,7 @@ from mmmae_st.evaluation import (
 )
 from mmmae_st.models.checkpoint import load_pretrained
 from mmmae_st.registry import MODELS
-from mmmae_st.utils import check_config, override
+from mmmae_st.utils import check_config
 
 METHODS = ('knn', 'linear', 'attentive')
 Row = tuple[str, str, float, float]
@@ -43,9 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('methods', nargs='+', choices=METHODS, help='what to evaluate with')
     parser.add_argument('--work-dir', help='log and features; work_dirs/<config> by default')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
-    )
+    command_line.add_config_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -55,8 +54,7 @@ def parse_args() -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = Config.fromfile(args.config)
-    override(cfg, args.cfg_options)
+    cfg = command_line.load_config(args.config, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or os.path.join('work_dirs', f'frozen_{name}')
     cfg.launcher = args.launcher
@@ -121,9 +119,10 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Check the config and evaluate."""
     args = parse_args()
-    with one_cause():
+    with command_line.short_errors():
         cfg = load_config(args)
         check_config(cfg)
+    with one_cause():
         prepare_runtime(cfg)
         run(cfg, args)
 

@@ -4,15 +4,16 @@ import argparse
 import os
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmmae_st.analysis import command_line
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.engine.safe_loading import use_safe_loading
-from mmmae_st.utils import check_config, override
+from mmmae_st.utils import check_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,9 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='logs; work_dirs/<config> by default')
     parser.add_argument('--dump', metavar='FILE.pkl', help='write the prediction of each video')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
-    )
+    command_line.add_config_options(parser)
     parser.add_argument(
         '--trust-checkpoint',
         nargs='+',
@@ -42,8 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = Config.fromfile(args.config)
-    override(cfg, args.cfg_options)
+    cfg = command_line.load_config(args.config, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg.launcher = args.launcher
@@ -73,9 +71,10 @@ def main() -> None:
     """Check the config, build the Runner, load every weight of the model and test."""
     args = parse_args()
     use_safe_loading(args.trust_checkpoint)
-    with one_cause():
+    with command_line.short_errors():
         cfg = load_config(args)
         check_config(cfg)
+    with one_cause():
         prepare_runtime(cfg)
         test(cfg, args)
 

@@ -3,19 +3,20 @@
 import argparse
 import os
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 
+from mmmae_st.analysis import command_line
 from mmmae_st.engine.failures import one_cause
 from mmmae_st.engine.launch import prepare_runtime
 from mmmae_st.engine.optim_wrapper import BFloat16OptimWrapper
 from mmmae_st.engine.resume import set_resume
 from mmmae_st.engine.safe_loading import use_safe_loading
 from mmmae_st.models import SpatiotemporalMAE
-from mmmae_st.utils import check_config, is_component, override
+from mmmae_st.utils import check_config, is_component
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,9 +37,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by videos per update over auto_scale_lr.base_batch_size',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
-    )
+    command_line.add_config_options(parser)
     parser.add_argument(
         '--trust-checkpoint',
         nargs='+',
@@ -55,8 +54,7 @@ def parse_args() -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = Config.fromfile(args.config)
-    override(cfg, args.cfg_options)
+    cfg = command_line.load_config(args.config, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg.launcher = args.launcher
@@ -138,9 +136,10 @@ def main() -> None:
     """Check the config, build the Runner and train."""
     args = parse_args()
     use_safe_loading(args.trust_checkpoint)
-    with one_cause():
+    with command_line.short_errors():
         cfg = load_config(args)
         check_config(cfg)
+    with one_cause():
         prepare_runtime(cfg)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         require_steps(runner)

@@ -45,8 +45,8 @@ class EpochSampler(DefaultSampler):
             raise ValueError(f'multiple_of={multiple_of} fills epochs up, which needs round_up')
         super().__init__(dataset, shuffle, seed, round_up)
         self._start = 0
-        own, self.num_samples = self.num_samples, math.ceil(self.num_samples / multiple_of)
-        self.num_samples *= multiple_of
+        own = len(self)
+        self.num_samples = math.ceil(own / multiple_of) * multiple_of
         if self.num_samples > own:
             self.total_size = self.num_samples * self.world_size
             print_log(

@@ -1,5 +1,6 @@
 """Keeps count of the videos that could not be read."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,35 @@ class TooManyBrokenVideosError(RuntimeError):
     """More videos than allowed cannot be read."""
 
 
+@dataclass
+class _Counts:
+    """Of one epoch, validation or test, in one process; ``broken`` is known to all."""
+
+    tried: set[int] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)
+    replaced: int = 0
+
+    def add(self, data_batch: dict) -> None:
+        """Note the failures of a batch."""
+        for sample in data_batch.get('data_samples', []):
+            if 'failures' not in sample:
+                continue
+            self.tried.update(hash(path) for path in (sample.path, *dict(sample.failures)))
+            self.failures.update(sample.failures)
+            self.replaced += bool(sample.failures)
+
+
 @HOOKS.register_module()
 class BrokenVideosHook(Hook):
     """Names each unreadable video once, counts them, and stops when there are too many.
 
-    ``VideoDataset`` replaces such a video in training and notes (path, cause) under ``failures`` of
-    the data sample. Here the notes of all processes come together: each file is named once in the
-    log with its cause and written to ``broken_videos.txt`` in the work directory (one
-    ``path<TAB>cause`` a line; a resumed run adds to it), and the end of an epoch gives the counts.
+    ``VideoDataset`` replaces such a video in training, and ``LoadClips(unreadable='blank')`` gives
+    black frames for it in validation and testing; both note (path, cause) under ``failures`` of the
+    data sample. Here the notes of all processes come together: each file is named once in the log
+    with its cause and written to ``broken_videos.txt`` in the work directory (one
+    ``path<TAB>cause`` a line; a resumed run adds to it), and the end of an epoch, of a validation
+    or of a test gives the counts.
 
     Args:
         max_share: Largest share of broken files among the videos tried in an epoch.
@@ -50,7 +72,8 @@ class BrokenVideosHook(Hook):
         self.min_videos = min_videos
         self.interval = interval
         self._named: dict[str, str] = {}
-        self._start_epoch()
+        self._counts = _Counts()
+        self._counts_of_training = self._counts
 
     def before_train(self, runner: Runner) -> None:
         """Read which files an earlier part of this run has named."""
@@ -61,7 +84,7 @@ class BrokenVideosHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start the counts of the epoch."""
-        self._start_epoch()
+        self._counts = _Counts()
 
     def after_train_iter(
         self,
@@ -71,12 +94,7 @@ class BrokenVideosHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Note the failures of the batch; now and then, share them."""
-        for sample in data_batch.get('data_samples', []):
-            if 'failures' not in sample:
-                continue
-            self._tried.update(hash(path) for path in (sample.path, *dict(sample.failures)))
-            self._failures.update(sample.failures)
-            self._replaced += bool(sample.failures)
+        self._counts.add(data_batch)
         if (runner.iter + 1) % self.interval == 0:
             tried, _ = self._share(runner)
             if tried >= self.min_videos:
@@ -85,28 +103,45 @@ class BrokenVideosHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Give the counts; the threshold holds for a small set too."""
         tried, replaced = self._share(runner)
-        if self._broken:
+        if self._counts.broken:
             runner.logger.warning(
                 f'Epoch {runner.epoch + 1}: {replaced} samples were replaced because their video '
-                f'could not be read; {len(self._broken)} of {tried} videos tried are broken, '
-                f'listed in {Path(runner.work_dir, LIST_FILE)}.'
+                f'could not be read; {len(self._counts.broken)} of {tried} videos tried are '
+                f'broken, listed in {Path(runner.work_dir, LIST_FILE)}.'
             )
         self._check(tried)
 
-    def _start_epoch(self) -> None:
-        self._tried: set[int] = set()
-        self._broken: set[str] = set()
-        self._failures: dict[str, str] = {}
-        self._replaced = 0
+    def _before_evaluation(self, runner: Runner) -> None:
+        self._counts_of_training, self._counts = self._counts, _Counts()
+
+    def _after_evaluation_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        self._counts.add(data_batch)
+
+    def _after_evaluation(self, runner: Runner, metrics: dict | None = None) -> None:
+        tried, replaced = self._share(runner)
+        if self._counts.broken:
+            runner.logger.warning(
+                f'{replaced} of {tried} videos could not be read: the metrics are those of black '
+                f'frames for them. They are listed in {Path(runner.work_dir, LIST_FILE)}.'
+            )
+        self._check(tried)
+        self._counts = self._counts_of_training
+
+    before_val_epoch = before_test_epoch = _before_evaluation
+    after_val_iter = after_test_iter = _after_evaluation_iter
+    after_val_epoch = after_test_epoch = _after_evaluation
 
     def _share(self, runner: Runner) -> tuple[int, int]:
         """Bring the notes of all processes together: videos tried, samples replaced."""
-        notes = all_gather_object((self._failures, len(self._tried), self._replaced))
-        self._failures = {}
+        counts = self._counts
+        notes = all_gather_object((counts.failures, len(counts.tried), counts.replaced))
+        counts.failures = {}
         news: dict[str, str] = {}
         for failures, _, _ in notes:
             news.update(failures)
-        self._broken.update(news)
+        counts.broken.update(news)
         unnamed = {p: cause for p, cause in news.items() if _one_line(p) not in self._named}
         self._named.update((_one_line(path), cause) for path, cause in unnamed.items())
         if unnamed and is_main_process():
@@ -117,13 +152,14 @@ class BrokenVideosHook(Hook):
         return sum(tried for _, tried, _ in notes), sum(number for _, _, number in notes)
 
     def _check(self, tried: int) -> None:
-        if len(self._broken) <= self.max_share * tried:
+        broken = self._counts.broken
+        if len(broken) <= self.max_share * tried:
             return
-        paths = [_one_line(path) for path in sorted(self._broken)[:3]]
+        paths = [_one_line(path) for path in sorted(broken)[:3]]
         examples = '; '.join(f'{path} ({self._named[path]})' for path in paths)
         stop_together(
             TooManyBrokenVideosError(
-                f'{len(self._broken)} of {tried} videos tried cannot be read, more than '
+                f'{len(broken)} of {tried} videos tried cannot be read, more than '
                 f'max_share={self.max_share:g} of BrokenVideosHook, for example {examples}. The '
                 f'list is in {LIST_FILE} of the work directory.'
             )

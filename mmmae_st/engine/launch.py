@@ -50,7 +50,7 @@ def _complete_loader(cfg: Config) -> None:
         # of a config that inherits from a package; mmengine would give it to the function
         ((cfg.get(key) or {}).get('collate_fn') or {}).pop('_scope_', None)
     scope = cfg.get('default_scope') or 'mmmae_st'
-    loader = cfg.get('train_dataloader') or {}
+    loader = cfg.get('train_dataloader') or Config()
     seed = cfg.get('randomness', {}).get('seed')
     if seed is not None and is_component(DATASETS, loader.get('dataset'), VideoDataset, scope):
         loader.dataset.setdefault('seed', seed)

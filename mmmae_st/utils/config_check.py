@@ -109,11 +109,11 @@ def _compare_schedule(cfg: Config) -> None:
     epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
     schedules = cfg.get('param_scheduler')
     ends = [
-        schedule.get('end')
+        end
         for schedule in (schedules if isinstance(schedules, list) else [])
         if isinstance(schedule, Mapping) and schedule.get('by_epoch', True)
+        if isinstance(end := schedule.get('end'), int)
     ]
-    ends = [end for end in ends if isinstance(end, int)]
     if ends and isinstance(epochs, int) and max(ends) != epochs:
         print_log(
             f'train_cfg.max_epochs={epochs}, but the schedules of param_scheduler end at epoch '

@@ -76,7 +76,7 @@ def order_of_videos(cfg: Config) -> Problems:
     from mmmae_st.datasets import EpochSampler, VideoDataset
 
     given = cfg.get('train_dataloader') or {}
-    dataset = given.get('dataset')
+    dataset = given.get('dataset') or {}
     if is_component(registries.DATASETS, dataset, VideoDataset):
         tells = is_component(registries.DATA_SAMPLERS, given.get('sampler'), EpochSampler)
         if not (tells or dataset.get('test_mode')):

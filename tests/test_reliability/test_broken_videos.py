@@ -1,4 +1,5 @@
 import pytest
+from mmengine.structures import BaseDataElement
 from scripted import Numbers, make_runner
 
 from mmmae_st.engine.broken_videos import BrokenVideosHook, TooManyBrokenVideosError
@@ -74,6 +75,34 @@ def test_one_cause_for_many_samples_counts_once(tmp_path):
     same = {index: [('bad.mp4', 'empty')] for index in range(8)}
     run(tmp_path, same, videos=10)
     assert '8 samples were replaced' in run.lines[-1] and '1 of 11 videos' in run.lines[-1]
+
+
+@pytest.mark.parametrize('stage', ['val', 'test'])
+def test_black_frames_are_counted_in_evaluation(tmp_path, stage):
+    hook = BrokenVideosHook(max_share=0.25)
+    runner = make_runner(tmp_path, dataset=Numbers(8, failures(3)))
+    lines = []
+    runner.logger.warning = lines.append
+    hook.before_train_epoch(runner)
+    of_training = hook._counts
+
+    def evaluate(*broken):
+        getattr(hook, f'before_{stage}_epoch')(runner)
+        for index in range(8):
+            path = f'{index}.mp4'
+            noted = [(path, 'empty')] if index in broken else []
+            sample = BaseDataElement(metainfo=dict(path=path, failures=noted))
+            getattr(hook, f'after_{stage}_iter')(runner, index, dict(data_samples=[sample]))
+        getattr(hook, f'after_{stage}_epoch')(runner, metrics={})
+
+    evaluate()
+    assert not lines
+    evaluate(1, 2)
+    assert lines[:2] == [f'Cannot read {index}.mp4: empty' for index in (1, 2)]
+    assert '2 of 8 videos could not be read: the metrics are those of black' in lines[2]
+    assert hook._counts is of_training
+    with pytest.raises(TooManyBrokenVideosError, match='3 of 8 videos'):
+        evaluate(1, 2, 3)
 
 
 @pytest.mark.parametrize('args', [dict(max_share=1.5), dict(min_videos=0), dict(interval=0)])

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
+from mmmae_st.analysis.command_line import picture_names
+
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
@@ -105,6 +107,11 @@ def test_browsing_names_what_is_wrong(tool, clips, tmp_path):
         main([str(config), '--num', '0'])
 
 
+def test_pictures_of_videos_of_one_name_are_told_apart():
+    names = picture_names(['a/x.1.mp4', 'b/x.1.mp4', 'x.2.mp4', 'x.1_2.avi'])
+    assert names == ['x.1', 'x.1_2', 'x.2', 'x.1_2_2']
+
+
 def test_token_maps(tool, checkpoint, clips, tmp_path, capsys):
     main = tool('visualizations/visualize_attention.py').main
     out = ['--out-dir', str(tmp_path), '--frame-interval', '2']
@@ -114,3 +121,28 @@ def test_token_maps(tool, checkpoint, clips, tmp_path, capsys):
         main([checkpoint, str(clips['plain']), *out, '--position', '9', '0', '0'])
     with pytest.raises(SystemExit, match='block must be in'):
         main([checkpoint, str(clips['plain']), *out, '--block', '7'])
+
+
+def test_features_of_videos_without_labels(tool, checkpoint, make_clip, tmp_path, capsys):
+    videos = tmp_path / 'videos'
+    videos.mkdir()
+    for i in range(3):
+        make_clip(videos / f'{i}.mp4', num_frames=20 + 4 * i)
+    (videos / '1.mp4').write_bytes(b'')
+    main = tool('misc/extract_features.py').main
+    options = ['--workers', '0', '--frame-interval', '2', '--batch-size', '2']
+    main([checkpoint, str(videos), '--out', str(tmp_path / 'a.npz'), '--views', '2', *options])
+    found = np.load(tmp_path / 'a.npz')
+    assert found['features'].shape == (3, 32) and found['features'].dtype == np.float32
+    assert np.isnan(found['features']).all(axis=1).tolist() == [False, True, False]
+    assert [path[-5:] for path in found['paths']] == ['0.mp4', '1.mp4', '2.mp4']
+    assert 'labels' not in found and 'cannot read' in capsys.readouterr().err
+
+    (tmp_path / 'list.txt').write_text('2.mp4 5\n0.mp4 7\n')
+    options += ['--data-root', str(videos), '--views', '2', '--out', str(tmp_path / 'b.npz')]
+    main([checkpoint, str(tmp_path / 'list.txt'), *options])
+    again = np.load(tmp_path / 'b.npz')
+    assert again['labels'].tolist() == [5, 7]
+    np.testing.assert_allclose(again['features'], found['features'][[2, 0]], atol=1e-5)
+    with pytest.raises(SystemExit, match='not a file'):
+        main([checkpoint, str(tmp_path / 'nothing.txt'), *options])

@@ -10,13 +10,27 @@ train_pipeline = [
     dict(type='PackActionClips', split_views=True),
 ]
 val_pipeline = [
-    dict(type='LoadClips', clip_len=16, frame_interval=4, sampling='uniform', num_clips=1),
+    dict(
+        type='LoadClips',
+        clip_len=16,
+        frame_interval=4,
+        sampling='uniform',
+        num_clips=1,
+        unreadable='blank',
+    ),
     dict(type='ClipResize', short_side=224),
     dict(type='ClipCenterCrop', size=224),
     dict(type='PackActionClips'),
 ]
 test_pipeline = [
-    dict(type='LoadClips', clip_len=16, frame_interval=4, sampling='uniform', num_clips=7),
+    dict(
+        type='LoadClips',
+        clip_len=16,
+        frame_interval=4,
+        sampling='uniform',
+        num_clips=7,
+        unreadable='blank',
+    ),
     dict(type='ClipResize', short_side=224),
     dict(type='ClipThreeCrop', size=224),
     dict(type='PackActionClips'),

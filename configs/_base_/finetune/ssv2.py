@@ -10,13 +10,23 @@ train_pipeline = [
     dict(type='PackActionClips', split_views=True),
 ]
 val_pipeline = [
-    dict(type='LoadClips', clip_len=16, sampling='segment_center'),
+    dict(
+        type='LoadClips',
+        clip_len=16,
+        sampling='segment_center',
+        unreadable='blank',
+    ),
     dict(type='ClipResize', short_side=224),
     dict(type='ClipCenterCrop', size=224),
     dict(type='PackActionClips'),
 ]
 test_pipeline = [
-    dict(type='LoadClips', clip_len=16, sampling='segment_center'),
+    dict(
+        type='LoadClips',
+        clip_len=16,
+        sampling='segment_center',
+        unreadable='blank',
+    ),
     dict(type='ClipResize', short_side=224),
     dict(type='ClipThreeCrop', size=224),
     dict(type='PackActionClips'),

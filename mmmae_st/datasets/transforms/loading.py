@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
-from ..readers import BACKENDS, call_with_timeout, open_video, read_errors
+from ..readers import BACKENDS, VideoReadError, call_with_timeout, open_video, read_errors
 from .frame_sampling import (
     clip_frames,
     clip_span,
@@ -15,6 +15,8 @@ from .frame_sampling import (
     uniform_starts,
 )
 
+UNREADABLE = ('error', 'blank')
+BLANK_SHAPE = (256, 256, 3)
 SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
 
 
@@ -38,12 +40,15 @@ class LoadClips(BaseTransform):
             is sampled so that a clip lasts equally long. Defaults to 30.
         backend (str): ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
         backend_args (dict | None): Arguments of mmengine's file backend. Defaults to None.
+        unreadable (str): What an unreadable video comes to: ``'error'`` (default), by which the
+            dataset replaces it or stops; or ``'blank'``, for validation and testing: black frames,
+            and a note under ``failures`` for :class:`BrokenVideosHook`.
         timeout (float): Seconds after which a video counts as unreadable, for decoders that hang
             on damaged files. Defaults to 120.
 
     Raises:
         ValueError: A bad argument.
-        VideoReadError: The video cannot be read.
+        VideoReadError: The video cannot be read and is not to be blank.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class LoadClips(BaseTransform):
         target_fps: float = 30,
         backend: str = 'pyav',
         backend_args: dict | None = None,
+        unreadable: str = 'error',
         timeout: float = 120,
     ) -> None:
         counts = dict(clip_len=clip_len, frame_interval=frame_interval, num_clips=num_clips)
@@ -67,6 +73,8 @@ class LoadClips(BaseTransform):
             raise ValueError(f"num_clips must be 1 with sampling='segment_center', got {num_clips}")
         if not target_fps > 0:
             raise ValueError(f'target_fps must be > 0, got {target_fps!r}')
+        if unreadable not in UNREADABLE:
+            raise ValueError(f'unreadable must be one of {UNREADABLE}, got {unreadable!r}')
         if not timeout > 0:
             raise ValueError(f'timeout must be > 0, got {timeout!r}')
         if backend not in BACKENDS:
@@ -78,6 +86,7 @@ class LoadClips(BaseTransform):
         self.target_fps = target_fps
         self.backend = backend
         self.backend_args = backend_args
+        self.unreadable = unreadable
         self.timeout = timeout
 
     def transform(self, results: dict) -> dict:
@@ -85,7 +94,14 @@ class LoadClips(BaseTransform):
         rngs = [
             np.random.default_rng((*results['sample_key'], view)) for view in range(self.num_clips)
         ]
-        frame_inds, frames = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
+        try:
+            frame_inds, frames = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
+        except VideoReadError as error:
+            if self.unreadable == 'error':
+                raise
+            results['failures'].append((results['path'], str(error)))
+            frame_inds = np.zeros((self.num_clips, self.clip_len), np.int64)
+            frames = {0: np.zeros(BLANK_SHAPE, np.uint8)}
         results['clips'] = [[frames[index] for index in clip] for clip in frame_inds.tolist()]
         results['frame_inds'] = frame_inds
         results['rngs'] = rngs

@@ -81,6 +81,16 @@ def test_unreadable_video(record, tmp_path):
         LoadClips()(record(tmp_path / 'a.mp4'))
 
 
+def test_unreadable_video_is_blank_when_asked(record, tmp_path):
+    (tmp_path / 'a.mp4').write_text('x')
+    results = record(tmp_path / 'a.mp4') | dict(failures=[])
+    results = LoadClips(4, 2, num_clips=3, sampling='uniform', unreadable='blank')(results)
+    assert np.shape(results['clips']) == (3, 4, 256, 256, 3) and not np.any(results['clips'])
+    assert results['frame_inds'].shape == (3, 4) and len(results['rngs']) == 3
+    ((path, cause),) = results['failures']
+    assert path.endswith('a.mp4') and 'InvalidData' in cause
+
+
 def test_a_decoder_that_hangs(clips, record, monkeypatch):
     monkeypatch.setattr(PyAVReader, 'read', lambda self, indices: time.sleep(3))
     begin = time.monotonic()
@@ -99,6 +109,7 @@ def test_a_decoder_that_hangs(clips, record, monkeypatch):
         (dict(sampling='segment_center', num_clips=2), 'num_clips must be 1 .* got 2'),
         (dict(target_fps=0), 'target_fps must be > 0, got 0'),
         (dict(timeout=0), 'timeout must be > 0, got 0'),
+        (dict(unreadable='skip'), "unreadable must be one of .* got 'skip'"),
         (dict(backend='vlc'), "backend must be one of .* got 'vlc'"),
     ],
 )
