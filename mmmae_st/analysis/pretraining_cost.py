@@ -92,7 +92,7 @@ def pretraining_cost(
 
     Args:
         cfg: A config with ``model`` and a masking transform in the training pipeline.
-        clip: Frames, height and width; what the backbone is built for by default.
+        clip: Frames, height and width; what the training pipeline gives by default.
         ratio: Mask ratio, in (0, 1); the transform's by default.
         bfloat16: Measure activations under bfloat16 autocast.
 
@@ -127,7 +127,7 @@ def _step(
     variant.model.backbone.with_mask_token = dense
     variant.model.decoder.with_mask_token = not dense
     model: Any = build_on_meta(variant)
-    clip = clip or clip_size(model.backbone)
+    clip = clip or _clip_of_pipeline(cfg, clip_size(model.backbone))
     grid = token_grid(clip, model.backbone.tubelet_size, model.backbone.patch_size)
     keep, predict = masks.draw(grid, np.random.default_rng(0))
     kept = len(keep)
@@ -135,6 +135,16 @@ def _step(
     ids = torch.empty(1, kept + predicted, dtype=torch.int64, device='meta')
     inputs = torch.empty(1, 3, *clip, device='meta'), ids[:, :kept], ids[:, kept:]
     return PretrainingForward(model, grid, predicted), inputs
+
+
+def _clip_of_pipeline(cfg: Config, built_for: ClipSize) -> ClipSize:
+    """Frames, height and width that training gives; where it does not say, those built for."""
+    frames, height, width = built_for
+    for transform in cfg.train_dataloader.dataset.pipeline:
+        frames = transform.get('clip_len', frames)
+        if transform['type'].split('.')[-1] in ('ClipRandomResizedCrop', 'ClipCenterCrop'):
+            height = width = transform['size']
+    return frames, height, width
 
 
 def _as_published(step: PretrainingForward, inputs: tuple[Tensor, Tensor, Tensor]) -> int:

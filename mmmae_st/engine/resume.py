@@ -172,7 +172,7 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
             f'run {length}: resume with the same data, batch size and number of processes, or '
             'start a new run from its weights with load_from'
         )
-    _compare_optimizers(runner, meta.get('cfg'))
+    warn_of_other_optimizer(runner, meta.get('cfg'))
     model = runner.model
     if isinstance(model, FullyShardedDataParallel):
         if not is_main_process():  # which alone gets the whole state
@@ -189,7 +189,7 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
         )
 
 
-def _compare_optimizers(runner: Runner, config_text: Any) -> None:
+def warn_of_other_optimizer(runner: Runner, config_text: Any) -> None:
     """Warn of changed optimiser arguments: rates and decays come from the checkpoint."""
     try:
         before = parse_config(config_text).optim_wrapper.optimizer.to_dict()

@@ -120,6 +120,12 @@ def test_clip_and_ratio_can_be_chosen():
     assert cost.mask_ratio == 0.5
     assert cost.by_name['backbone.norm'].tokens == 129
     assert 'one view of 16 frames of 32 x 64 pixels: 8 x 4 x 8 = 256 patches' in format_cost(cost)
+    cfg = tiny_config()
+    cfg.train_dataloader.dataset.pipeline[0].clip_len = 16
+    cfg.train_dataloader.dataset.pipeline[1].size = 48
+    assert config_cost(cfg).grid == (8, 6, 6)
+    with pytest.raises(ValueError, match='config has no model'):
+        config_cost(Config(dict(backbone=dict(type='SpacetimeViT'))))
 
 
 @pytest.mark.parametrize(

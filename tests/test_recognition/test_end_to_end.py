@@ -159,5 +159,12 @@ def test_demo_names_an_action_and_draws_it(tiny_config, labelled, run_tool, tmp_
     assert picture.shape[1] >= 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
 
     labels.write_text('red\n')
-    with pytest.raises(ValueError, match='1 names, the model 3 classes'):
+    with pytest.raises(SystemExit, match='1 names, the model 3 classes'):
         run_tool(*command, '--labels', labels, folder=tmp_path)
+    broken = tmp_path / 'broken.mp4'
+    broken.touch()
+    with pytest.raises(SystemExit, match='cannot read .*broken.mp4'):
+        run_tool(command[0], broken, *command[2:], folder=tmp_path)
+    torch.save(dict(state_dict=dict(a=torch.ones(1))), checkpoint)
+    with pytest.raises(SystemExit, match='no checkpoint of the recogniser.* has to be fine-tuned'):
+        run_tool(*command, folder=tmp_path)

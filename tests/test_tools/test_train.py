@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmmae_st.engine.resume import check_fills_encoder
+from mmmae_st.engine.resume import check_fills_encoder, warn_of_other_optimizer
 from mmmae_st.models import SpacetimeViT
 
 MODEL = dict(backbone=dict(type='SpacetimeViT'))
@@ -116,3 +116,16 @@ def test_overrides_that_nothing_reads(load, option, message):
 def test_overrides(load):
     cfg = load('--cfg-options', 'model.backbone.arch=tiny', 'default_hooks.logger.interval=5')
     assert cfg.model.backbone.arch == 'tiny' and cfg.default_hooks.logger.interval == 5
+
+
+def test_another_rate_for_a_resumed_run_is_warned_of():
+    before = Config(dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3))))
+    for lr, warned in ((1e-3, False), (0.1, True)):
+        said = []
+        now = Config(dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=lr))))
+        runner = SimpleNamespace(cfg=now, logger=SimpleNamespace(warning=said.append))
+        warn_of_other_optimizer(runner, before.pretty_text)
+        assert bool(said) == warned
+        assert all(r'(lr=0.1)' in text and "'lr': 0.001" in text for text in said)
+        for unknown in (None, '', 'import os'):
+            warn_of_other_optimizer(runner, unknown)

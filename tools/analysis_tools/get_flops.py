@@ -31,7 +31,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs=3,
         type=int,
         metavar=('T', 'H', 'W'),
-        help='frames, height and width of a clip; by default what the model is built for',
+        help='frames, height and width of a clip; by default those of the training pipeline '
+        '(pretraining), or what the model is built for',
     )
     parser.add_argument(
         '--ratio', type=float, help='pretraining: mask ratio; by default that of the pipeline'

@@ -103,7 +103,13 @@ class BaseMasking(BaseTransform):
         clip = results['clips'][0]
         shape = len(clip), *clip[0].shape[:2]
         grid = token_grid(shape, self.tubelet_size, self.patch_size)
-        results['ids_keep'] = np.stack([self.draw(grid, rng) for rng in results['rngs']])
+        drawn = [self.draw(grid, rng) for rng in results['rngs']]
+        if len({len(ids) for ids in drawn}) > 1:
+            raise ValueError(
+                f'{type(self).__name__}.draw must keep equally many tokens in every view, got '
+                f'{[len(ids) for ids in drawn]}'
+            )
+        results['ids_keep'] = np.stack(drawn)
         results['grid'] = grid
         return results
 

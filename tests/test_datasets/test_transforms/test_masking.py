@@ -114,3 +114,14 @@ def test_bad_sizes():
         RandomMasking(0.9, patch_size=0)
     with pytest.raises(ValueError, match='tubelet_size must be an integer >= 1, got -2'):
         RandomMasking(0.9, tubelet_size=-2)
+
+
+def test_a_strategy_that_keeps_different_numbers_is_named():
+    class Uneven(RandomMasking):
+        def draw(self, grid, rng):
+            return np.arange(1 + rng.integers(100))
+
+    rngs = [np.random.default_rng(seed) for seed in (0, 1)]
+    clips = np.zeros((2, 4, 32, 32, 3), np.uint8)
+    with pytest.raises(ValueError, match=r'Uneven.draw must keep equally many .* got \[\d+, \d+\]'):
+        Uneven().transform(dict(clips=clips, rngs=rngs))
