@@ -163,5 +163,6 @@ def test_compiled_model_gives_the_same_losses(data_root, tmp_path):
 def test_bad_input_stops_with_its_name(option, message, data_root, tmp_path):
     result = train(option, data_root=data_root, work_dir=tmp_path)
     assert result.returncode == 1
-    errors = re.findall(r'^\w+Error: .*(?:\n .*)*', result.stdout + result.stderr, re.MULTILINE)
+    said = result.stdout + result.stderr
+    errors = re.findall(r'^(?:\w+Error|train.py: error): .*(?:\n .*)*', said, re.MULTILINE)
     assert errors and message in errors[-1], result.stdout[-3000:] + result.stderr[-3000:]

@@ -51,7 +51,7 @@ INSIDE = {
 # Top-level keys that mmengine or the tools read besides the arguments of the Runner.
 OTHER_PARTS = (
     *('model_wrapper_cfg', 'find_unused_parameters', 'custom_imports', 'auto_scale_lr'),
-    *('runner_type', 'strategy'),
+    *('runner_type', 'strategy', 'compile'),
 )
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER_PARTS = {
