@@ -57,7 +57,9 @@ def perfect(model, clip, **options):
     order = torch.cat([keep, removed_ids(keep, 64)], dim=1)
     inputs = [torch.from_numpy(clip).permute(3, 0, 1, 2)[None]]
     video = model.data_preprocessor(dict(inputs=inputs))['inputs']
-    model.head.pred = Oracle(model.head.make_target, video, order)
+    oracle = Oracle(model.head.make_target, video, order)
+    oracle.out_features = model.head.pred.out_features
+    model.head.pred = oracle
     return restore(model, clip, ratio=0.75, **options)
 
 
