@@ -9,6 +9,8 @@ from mmengine.logging import print_log
 
 from ..registry import DATA_SAMPLERS
 
+PASS = 1_000_000
+
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(DefaultSampler):
@@ -16,7 +18,8 @@ class EpochSampler(DefaultSampler):
 
     The epoch travels with the index because persistent workers hold a copy of the dataset that
     never learns of a new epoch. Ranks get equally many samples: when their number does not divide
-    the set, the first samples of the shuffled epoch are given twice (``round_up``).
+    the set, the first videos of the shuffled epoch are given again (``round_up``). Whatever comes
+    again in an epoch counts as another epoch, ``PASS`` later, so that its clips and masks are new.
 
     Args:
         dataset (Sized): The videos.
@@ -52,7 +55,7 @@ class EpochSampler(DefaultSampler):
             print_log(
                 f'An epoch has {self.num_samples} videos for each process in place of {own}, so '
                 f'that it consists of whole updates of {multiple_of}: '
-                f'{self.num_samples - own} come once more',
+                f'{self.num_samples - own} come again, with other clips and masks',
                 logger='current',
             )
 
@@ -75,4 +78,9 @@ class EpochSampler(DefaultSampler):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Iterate (epoch, index)."""
         start, self._start = self._start, 0
-        return ((self.epoch, index) for index in islice(super().__iter__(), start, None))
+        number = len(self.dataset)
+        pairs = (
+            (self.epoch + PASS * ((self.rank + self.world_size * i) // number), index)
+            for i, index in enumerate(super().__iter__())
+        )
+        return islice(pairs, start, None)

@@ -3,6 +3,7 @@
 import pytest
 
 from mmmae_st.datasets import EpochSampler
+from mmmae_st.datasets.sampler import PASS
 from mmmae_st.registry import DATA_SAMPLERS
 
 
@@ -33,8 +34,10 @@ def test_yields_epoch_and_index():
 def test_ranks_share_an_epoch(world_size):
     orders = [list(sampler) for sampler in samplers(10, world_size)]
     assert len({len(order) for order in orders}) == 1
-    assert {pair for order in orders for pair in order} == {(0, i) for i in range(10)}
-    assert sum(map(len, orders)) - 10 < world_size
+    pairs = [pair for order in orders for pair in order]
+    assert len(set(pairs)) == len(pairs)
+    assert {pair for pair in pairs if pair[0] == 0} == {(0, i) for i in range(10)}
+    assert {epoch for epoch, _ in pairs} <= {0, PASS} and len(pairs) - 10 < world_size
 
 
 @pytest.mark.parametrize('world_size', [1, 3])
@@ -62,7 +65,10 @@ def test_skip_out_of_range():
 )
 def test_an_epoch_is_filled_up_to_whole_updates(num_videos, multiple_of, length):
     sampler = EpochSampler(range(num_videos), seed=0, multiple_of=multiple_of)
+    sampler.set_epoch(3)
     order = [index for _, index in sampler]
+    assert len(set(sampler)) == length  # other clips where a video comes again
+    assert [epoch for epoch, _ in sampler] == [3 + PASS * (i // num_videos) for i in range(length)]
     assert len(order) == len(sampler) == length
     assert sorted(order[:num_videos]) == list(range(num_videos))
     assert order[num_videos:] == [order[i % num_videos] for i in range(num_videos, length)]
