@@ -14,7 +14,7 @@ class BuildPy(build_py):
     """Adds to a wheel what mmengine and mim look for.
 
     ``mmmae_st/.mim`` holds configs, tools and the model index, as in every OpenMMLab package; in a
-    checkout links stand there. ``_mmmae_st_hub`` is a copy of ``mmmae_st/hub.py`` which the
+    checkout links stand there. ``_mmmae_st_hub`` is a copy of ``mmmae_st/compat/hub.py`` which the
     ``.pth`` file installs at start-up, because mmengine knows other packages by a fixed list.
     """
 
@@ -34,7 +34,7 @@ class BuildPy(build_py):
                 shutil.copytree(source, mim / part, ignore=ignore)
             else:
                 shutil.copy(source, mim / part)
-        shutil.copy(ROOT / 'mmmae_st' / 'hub.py', root / '_mmmae_st_hub.py')
+        shutil.copy(ROOT / 'mmmae_st' / 'compat' / 'hub.py', root / '_mmmae_st_hub.py')
         (root / '_mmmae_st_hub.pth').write_text('import _mmmae_st_hub; _mmmae_st_hub.install()\n')
 
 

@@ -15,9 +15,9 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
 
-from mmmae_st.analysis.command_line import add_config_options, load_config, short_errors
+from mmmae_st.command_line import add_config_options, load_config, short_errors
 from mmmae_st.datasets import VideoReadError
-from mmmae_st.engine.safe_loading import use_safe_loading
+from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.registry import TRANSFORMS
 
 

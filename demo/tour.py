@@ -17,9 +17,8 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 
-from mmmae_st.analysis.command_line import short_errors, tool_parser
 from mmmae_st.analysis.cost import clip_size
-from mmmae_st.analysis.features import (
+from mmmae_st.apis.features import (
     class_attention,
     clip_features,
     nearest_neighbours,
@@ -28,14 +27,15 @@ from mmmae_st.analysis.features import (
     principal_colours,
     similarity,
 )
-from mmmae_st.analysis.models import load_autoencoder
-from mmmae_st.datasets.synthetic_clips import ClipSettings, make_clips
+from mmmae_st.apis.load import load_autoencoder
+from mmmae_st.apis.reconstruct import MASKS, draw_mask, restore
+from mmmae_st.command_line import short_errors, tool_parser
+from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
 from mmmae_st.datasets.transforms import ClipFlip, ClipRandomResizedCrop, LoadClips
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.masks import masks_figure
-from mmmae_st.visualization.restore import MASKS, draw_mask, restore
-from mmmae_st.visualization.restored_figure import restored_figure
+from mmmae_st.visualization.reconstruction import restored_figure
 from mmmae_st.visualization.sheet import fit_tile, sheet
 from mmmae_st.visualization.token_maps import token_maps_figure
 from mmmae_st.visualization.video_files import read_clips

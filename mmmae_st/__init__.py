@@ -1,8 +1,8 @@
 """Masked Autoencoders As Spatiotemporal Learners on MMEngine."""
 
-from .compat import check_versions
-from .hub import install as install_hub
-from .version import __version__
+from mmmae_st.compat.hub import install as install_hub
+from mmmae_st.compat.versions import check_versions
+from mmmae_st.version import __version__
 
 check_versions()
 install_hub()

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
+pytest.register_assert_rewrite('support')
+pytest_plugins = ['support.recognition', 'support.smoke_runs']
+
 
 def write_clip(
     path: Path | str,

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import mmmae_st
-from mmmae_st.compat import MMCV_RANGE, RULES, check_versions
+from mmmae_st.compat.versions import MMCV_RANGE, RULES, check_versions
 
 ROOT = Path(__file__).parents[1]
 CONFIG = 'mae_st_vitl_k400.py'

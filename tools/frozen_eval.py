@@ -15,9 +15,10 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from mmmae_st.analysis import command_line
-from mmmae_st.engine.failures import one_cause
-from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st import command_line
+from mmmae_st.config import check_config
+from mmmae_st.engine.runner.ending import one_cause
+from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import (
     AttentiveProbe,
     Features,
@@ -26,9 +27,8 @@ from mmmae_st.evaluation import (
     knn_accuracy,
     probe_accuracy,
 )
-from mmmae_st.models.checkpoint import load_pretrained
+from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import MODELS
-from mmmae_st.utils import check_config
 
 METHODS = ('knn', 'linear', 'attentive')
 Row = tuple[str, str, float, float]

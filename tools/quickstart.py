@@ -25,8 +25,8 @@ from mmengine.runner import Runner
 from tqdm import tqdm
 
 from mmmae_st import __version__
-from mmmae_st.datasets.synthetic_clips import ClipSettings, make_clips
-from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
+from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.registry import DATASETS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_png
 

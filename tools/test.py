@@ -9,11 +9,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmmae_st.analysis import command_line
-from mmmae_st.engine.failures import one_cause
-from mmmae_st.engine.launch import prepare_runtime
-from mmmae_st.engine.safe_loading import use_safe_loading
-from mmmae_st.utils import check_config
+from mmmae_st import command_line
+from mmmae_st.config import check_config
+from mmmae_st.engine.runner.ending import one_cause
+from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.fileio.safe_loading import use_safe_loading
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,14 +9,15 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 
-from mmmae_st.analysis import command_line
-from mmmae_st.engine.failures import one_cause
-from mmmae_st.engine.launch import prepare_runtime
-from mmmae_st.engine.optim_wrapper import BFloat16OptimWrapper
-from mmmae_st.engine.resume import set_resume
-from mmmae_st.engine.safe_loading import use_safe_loading
+from mmmae_st import command_line
+from mmmae_st.config import check_config
+from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
+from mmmae_st.engine.runner.ending import one_cause
+from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.engine.runner.resume import set_resume
+from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.models import SpatiotemporalMAE
-from mmmae_st.utils import check_config, is_component
+from mmmae_st.registry import is_component
 
 
 def parse_args() -> argparse.Namespace:

@@ -10,11 +10,10 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmmae_st.models.patching import token_grid
+from mmmae_st.analysis.activations import saved_activations
+from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.models.spacetime_vit import SpacetimeViT
-
-from .activations import saved_activations
-from .operations import count_multiply_adds
+from mmmae_st.patching import token_grid
 
 ClipSize = tuple[int, int, int]  # frames, height, width
 

@@ -1,4 +1,4 @@
-"""Tries out each part of an installation; ``tools/misc/verify_install.py`` runs them apart.
+"""Tries out each part of an installation; ``tools/verify_install.py`` runs them apart.
 
     python -m mmmae_st.analysis.installation core
 
@@ -22,7 +22,7 @@ import torch.multiprocessing as mp
 from mmengine.config import ConfigDict
 
 from mmmae_st.datasets.readers import open_video
-from mmmae_st.datasets.synthetic import write_video
+from mmmae_st.fileio.video_writer import write_video
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.version import __version__
 
@@ -69,7 +69,7 @@ def check_decoders() -> str:
 def check_recognition() -> str:
     """A training step of a tiny recogniser of mmaction2."""
     _need('mmaction', 'mmaction2', 'pip install ".[finetune]" in the checkout of mmmae_st')
-    import mmmae_st.mmaction_compat  # noqa: F401  isort: skip
+    import mmmae_st.compat.mmaction  # noqa: F401  isort: skip
     from mmaction.structures import ActionDataSample
     from mmengine.registry import MODELS, init_default_scope
 
@@ -99,7 +99,7 @@ def check_detection() -> str:
     _need('mmaction', 'mmaction2', 'pip install ".[finetune]" in the checkout of mmmae_st')
     _need('mmdet', 'mmdet', 'pip install ".[detection]" in the checkout of mmmae_st')
     try:
-        import mmmae_st.mmdet_compat  # noqa: F401
+        import mmmae_st.compat.mmdet  # noqa: F401
     except RuntimeError as error:  # mmcv-lite; the text holds the commands
         raise NotInstalledError(str(error)) from error
     from mmcv.ops import roi_align

@@ -19,13 +19,12 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmmae_st.analysis.cost import ClipSize, Cost, build_on_meta, clip_size, measure
+from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.datasets.transforms import DecoderMasking
 from mmmae_st.datasets.transforms.masking import BaseMasking, Grid
-from mmmae_st.models.patching import token_grid
+from mmmae_st.patching import token_grid
 from mmmae_st.registry import TRANSFORMS
-
-from .cost import ClipSize, Cost, build_on_meta, clip_size, measure
-from .operations import count_multiply_adds
 
 
 class PretrainingForward(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 
-from mmmae_st.models.spacetime_vit import ARCHS
+from mmmae_st.models.archs import ARCHS
 
 
 @dataclass(frozen=True)

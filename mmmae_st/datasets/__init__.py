@@ -1,7 +1,7 @@
 """Videos to clips: file -> record (VideoDataset) -> R clips -> masks -> packed sample."""
 
-from .readers import VideoReadError
-from .sampler import EpochSampler
-from .video_dataset import VideoDataset
+from mmmae_st.datasets.readers import VideoReadError
+from mmmae_st.datasets.sampler import EpochSampler
+from mmmae_st.datasets.video_dataset import VideoDataset
 
 __all__ = ['EpochSampler', 'VideoDataset', 'VideoReadError']

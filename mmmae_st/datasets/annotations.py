@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.fileio import get_text, isdir, join_path, list_dir_or_file
 
-from .readers.frame_folder import frame_pattern
+from mmmae_st.datasets.readers.frame_folder import frame_pattern
 
 VIDEO_EXTENSIONS = (
     *('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.flv', '.wmv', '.mpg', '.mpeg'),

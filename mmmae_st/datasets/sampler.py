@@ -7,7 +7,7 @@ from itertools import islice
 from mmengine.dataset import DefaultSampler
 from mmengine.logging import print_log
 
-from ..registry import DATA_SAMPLERS
+from mmmae_st.registry import DATA_SAMPLERS
 
 PASS = 1_000_000
 

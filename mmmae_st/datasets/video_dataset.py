@@ -7,10 +7,16 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch.utils.data import get_worker_info
 
-from ..registry import DATASETS, TRANSFORMS
-from .annotations import DELIMITERS, VIDEO_EXTENSIONS, join_inside, read_list, scan_folder
-from .readers import VideoReadError
-from .readers.frame_folder import frame_pattern
+from mmmae_st.datasets.annotations import (
+    DELIMITERS,
+    VIDEO_EXTENSIONS,
+    join_inside,
+    read_list,
+    scan_folder,
+)
+from mmmae_st.datasets.readers import VideoReadError
+from mmmae_st.datasets.readers.frame_folder import frame_pattern
+from mmmae_st.registry import DATASETS, TRANSFORMS
 
 NO_EPOCH = (
     'VideoDataset gets an index without an epoch: every epoch has the same views and masks. Use '

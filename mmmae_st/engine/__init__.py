@@ -1,17 +1,17 @@
 """Hooks, optimiser wrappers and launching; importing this package registers them."""
 
-from .broken_videos import BrokenVideosHook
-from .checkpointing import SafeCheckpointHook
-from .explosion import ExplosionHook
-from .launch import prepare_runtime
-from .layer_decay import LayerDecayOptimWrapperConstructor
-from .mask_annealing import MaskAnnealingHook
-from .optim_wrapper import BFloat16OptimWrapper
-from .preemption import PreemptionHook
-from .reconstruction import ReconstructionHook
-from .sharding import ShardedOptimWrapper, ShardedStrategy, wrap_blocks
-from .step_seed import StepSeedHook
-from .throughput import ThroughputHook
+from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook
+from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
+from mmmae_st.engine.hooks.explosion import ExplosionHook
+from mmmae_st.engine.hooks.mask_annealing import MaskAnnealingHook
+from mmmae_st.engine.hooks.preemption import PreemptionHook
+from mmmae_st.engine.hooks.reconstruction import ReconstructionHook
+from mmmae_st.engine.hooks.step_seed import StepSeedHook
+from mmmae_st.engine.hooks.throughput import ThroughputHook
+from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
+from mmmae_st.engine.optimizers.layer_decay import LayerDecayOptimWrapperConstructor
+from mmmae_st.engine.optimizers.sharding import ShardedOptimWrapper, ShardedStrategy, wrap_blocks
+from mmmae_st.engine.runner.launch import prepare_runtime
 
 __all__ = [
     'BFloat16OptimWrapper',

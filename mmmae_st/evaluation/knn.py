@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .features import Features
+from mmmae_st.evaluation.frozen_features import Features
 
 
 @torch.inference_mode()

@@ -13,8 +13,8 @@ from mmengine.logging import print_log
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from .features import Features
-from .knn import count_hits
+from mmmae_st.evaluation.frozen_features import Features
+from mmmae_st.evaluation.knn import count_hits
 
 
 class LinearProbe(nn.Module):

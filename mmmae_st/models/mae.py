@@ -9,10 +9,9 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmmae_st.models.weights import init_pretrained
+from mmmae_st.patching import removed_ids, token_grid, unpatchify
 from mmmae_st.registry import MODELS
-
-from .checkpoint import init_pretrained
-from .patching import removed_ids, token_grid, unpatchify
 
 
 @MODELS.register_module()

@@ -7,10 +7,10 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmae_st.models.layers import Block, init_transformer, require_positive, run_blocks
+from mmmae_st.models.position_embedding import PositionEmbedding
+from mmmae_st.patching import token_grid
 from mmmae_st.registry import MODELS
-
-from .layers import Block, PositionEmbedding, init_transformer, require_positive, run_blocks
-from .patching import token_grid
 
 CLS_TOKENS = ('own', 'encoder', 'none')
 

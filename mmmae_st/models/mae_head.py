@@ -8,11 +8,10 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmae_st.models.hog import hog
+from mmmae_st.models.layers import init_transformer, require_positive
+from mmmae_st.patching import select_patches, target_frames
 from mmmae_st.registry import MODELS
-
-from .hog import hog
-from .layers import init_transformer, require_positive
-from .patching import select_patches, target_frames
 
 TARGETS = ('normalized_pixels', 'pixels', 'hog')
 FRAME_RULES = ('linspace', 'stride', 'all')

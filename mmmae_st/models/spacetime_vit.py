@@ -8,27 +8,13 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmae_st.models.archs import _resolve_arch
+from mmmae_st.models.layers import Block, PatchEmbed, init_transformer, require_positive, run_blocks
+from mmmae_st.models.position_embedding import PositionEmbedding
+from mmmae_st.models.weights import init_pretrained
+from mmmae_st.patching import token_grid
 from mmmae_st.registry import MODELS
 
-from .checkpoint import init_pretrained
-from .layers import (
-    Block,
-    PatchEmbed,
-    PositionEmbedding,
-    init_transformer,
-    require_positive,
-    run_blocks,
-)
-from .patching import token_grid
-
-# width, depth, heads
-ARCHS = {
-    'tiny': (192, 12, 3),
-    'small': (384, 12, 6),
-    'base': (768, 12, 12),
-    'large': (1024, 24, 16),
-    'huge': (1280, 32, 16),
-}
 OUT_TYPES = ('tokens', 'pooled', 'featmap', 'raw')
 
 
@@ -164,16 +150,3 @@ class SpacetimeViT(BaseModule):
         if self.out_type == 'pooled':
             return self.norm(patches.mean(dim=1))
         return self.norm(patches).transpose(1, 2).unflatten(2, grid)
-
-
-def _resolve_arch(arch: str | dict) -> tuple[int, int, int]:
-    if isinstance(arch, str):
-        if arch not in ARCHS:
-            raise ValueError(f'arch must be one of {sorted(ARCHS)} or a dict, got {arch!r}')
-        return ARCHS[arch]
-    keys = ('embed_dims', 'depth', 'num_heads')
-    if set(arch) != set(keys):
-        raise ValueError(f'an arch dict needs exactly the keys {keys}, got {sorted(arch)}')
-    if min(arch.values()) < 1:
-        raise ValueError(f'the values of arch must be at least 1, got {dict(arch)}')
-    return arch['embed_dims'], arch['depth'], arch['num_heads']

@@ -1,5 +1,5 @@
 """Pictures of clips and reconstructions."""
 
-from .reconstruction import NORMALIZED_NOTE, reconstruction_figure, save_png
+from mmmae_st.visualization.reconstruction import NORMALIZED_NOTE, reconstruction_figure, save_png
 
 __all__ = ['NORMALIZED_NOTE', 'reconstruction_figure', 'save_png']

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .sheet import TILE, fit_tile, pick_frames, sheet
+from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
 GREY = 115  # the mean colour of the paper, 0.45 of 255
 

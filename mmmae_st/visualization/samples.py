@@ -5,8 +5,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .masks import hide_patches
-from .sheet import TILE, fit_tile, pick_frames, sheet
+from mmmae_st.visualization.masks import hide_patches
+from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
 BOX_COLOUR = (255, 210, 0)
 

@@ -7,7 +7,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from .sheet import TILE, fit_tile, pick_frames, sheet
+from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
 MARK = (255, 0, 220)
 

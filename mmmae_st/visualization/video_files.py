@@ -8,8 +8,8 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from mmmae_st.datasets import VideoReadError
-from mmmae_st.datasets.synthetic import write_video
 from mmmae_st.datasets.transforms import ClipCenterCrop, ClipResize, LoadClips
+from mmmae_st.fileio.video_writer import write_video
 
 
 def read_clip(path: str | Path, num_frames: int, size: int, frame_interval: int = 4) -> np.ndarray:

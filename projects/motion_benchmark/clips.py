@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmmae_st.datasets.readers import open_video
-from mmmae_st.datasets.synthetic import write_video
+from mmmae_st.fileio.video_writer import write_video
 
 from .scenes import CLASSES, TEXTURES, draw_clip
 

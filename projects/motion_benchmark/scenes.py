@@ -16,13 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmmae_st.datasets.synthetic import (
-    Sprite,
-    Track,
-    load_texture,
-    render,
-    shape_alpha,
-)
+from mmmae_st.datasets.synthetic.scenes import Sprite, Track, load_texture, render, shape_alpha
 
 CLASSES = (
     'move right',

@@ -12,9 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
-from mmmae_st.models.checkpoint import load_pretrained
+from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import MODELS
 
 from . import parts  # noqa: F401  (registers what the configs name)

@@ -6,14 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from tiny_checkpoint import tiny_config
+from support.tiny_checkpoint import tiny_config
 from torch import nn
 
 from mmmae_st.analysis.activations import saved_activations
+from mmmae_st.analysis.config_cost import config_cost, format_cost, views_of_test
 from mmmae_st.analysis.cost import build_on_meta, recognition_cost
 from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.analysis.pretraining_cost import pretraining_cost
-from mmmae_st.analysis.report import config_cost, format_cost, views_of_test
 from mmmae_st.models import SpacetimeViT
 
 CONFIGS = 'configs'

@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from mmmae_st.datasets import synthetic_clips
-from mmmae_st.datasets.synthetic import (
+from mmmae_st.datasets.synthetic import clips as synthetic_clips
+from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clip, make_clips, random_scene
+from mmmae_st.datasets.synthetic.scenes import (
     SHAPES,
     TEXTURES,
     Sprite,
@@ -17,9 +18,8 @@ from mmmae_st.datasets.synthetic import (
     load_texture,
     render,
     shape_alpha,
-    write_video,
 )
-from mmmae_st.datasets.synthetic_clips import ClipSettings, make_clip, make_clips, random_scene
+from mmmae_st.fileio.video_writer import write_video
 
 SMALL = ClipSettings(seed=3, num_frames=6, height=32, width=48)
 CLI = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_synthetic_clips.py'

@@ -2,14 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmmae_st.models.layers import (
-    Attention,
-    Block,
-    PatchEmbed,
-    PositionEmbedding,
-    init_transformer,
-    run_blocks,
-)
+from mmmae_st.models.layers import Attention, Block, PatchEmbed, init_transformer, run_blocks
+from mmmae_st.models.position_embedding import PositionEmbedding
 
 
 def test_patch_embed_equals_the_strided_convolution():

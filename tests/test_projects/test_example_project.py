@@ -33,7 +33,7 @@ def test_config_finds_the_component_by_its_import(cfg):
 
 def test_a_step_with_it(cfg, clips):
     import torch
-    from tiny_checkpoint import tiny_config
+    from support.tiny_checkpoint import tiny_config
 
     pipeline = cfg.train_dataloader.dataset.pipeline
     masking = dict(pipeline[3], patch_size=8)

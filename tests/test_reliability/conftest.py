@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-import runs
+from support import runs
 
 
 def pytest_configure(config: pytest.Config) -> None:

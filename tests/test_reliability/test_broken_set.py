@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import runs
-from odd_files import write_odd_files
+from support import runs
+from support.odd_files import write_odd_files
 
 SIZE = 500
 EXTRA = """

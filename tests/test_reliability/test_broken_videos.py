@@ -1,8 +1,8 @@
 import pytest
 from mmengine.structures import BaseDataElement
-from scripted import Numbers, make_runner
+from support.scripted import Numbers, make_runner
 
-from mmmae_st.engine.broken_videos import BrokenVideosHook, TooManyBrokenVideosError
+from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook, TooManyBrokenVideosError
 
 
 def run(folder, failures, videos=20, epochs=1, **args):

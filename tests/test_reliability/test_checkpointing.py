@@ -13,13 +13,13 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
-from scripted import make_runner
+from support.scripted import make_runner
 
-from mmmae_st.engine.atomic_file import AtomicBackend
-from mmmae_st.engine.checkpointing import SafeCheckpointHook
-from mmmae_st.engine.plain_data import make_plain, restore_histories
-from mmmae_st.engine.resume import check_resumable, find_resumable, set_resume
-from mmmae_st.engine.safe_loading import use_safe_loading
+from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
+from mmmae_st.engine.runner.resume import check_resumable, find_resumable, set_resume
+from mmmae_st.fileio.atomic_file import AtomicBackend
+from mmmae_st.fileio.plain_data import make_plain, restore_histories
+from mmmae_st.fileio.safe_loading import use_safe_loading
 
 
 def train(folder, iters=4, resume=False, **args):

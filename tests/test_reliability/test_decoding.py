@@ -4,8 +4,8 @@ import multiprocessing
 import time
 
 import pytest
-import runs
-from fuzz_decoding import fuzz, write_seeds
+from support import runs
+from support.fuzz_decoding import fuzz, write_seeds
 
 HANGING = """
 train_dataloader['dataset']['pipeline'] = [

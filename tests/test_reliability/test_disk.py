@@ -4,8 +4,8 @@ import resource
 from functools import partial
 from pathlib import Path
 
-import runs
-from test_exact_resume import assert_same_run
+from support import runs
+from support.runs import assert_same_run
 
 SMALLER_THAN_A_CHECKPOINT = 100_000  # bytes
 

@@ -6,60 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import runs
-import torch
-
-LAST = 8  # iterations of the smoke config on eight videos, one process
-EXACT_HISTORIES = ('train/loss', 'train/lr', 'train/base_lr', 'train/grad_norm')
-
-
-def final_state(work_dir: Path, last: int) -> dict:
-    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{last}.pth')
-    return torch.load(work_dir / f'iter_{last}.pth', weights_only=True)
-
-
-def assert_same_bits(ours, theirs, path: str = '') -> None:
-    assert type(ours) is type(theirs), path
-    if isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs), path
-    elif isinstance(ours, dict):
-        assert ours.keys() == theirs.keys(), path
-        for key in ours:
-            assert_same_bits(ours[key], theirs[key], f'{path}.{key}')
-    elif isinstance(ours, list | tuple):
-        assert len(ours) == len(theirs), path
-        for i, pair in enumerate(zip(ours, theirs, strict=True)):
-            assert_same_bits(*pair, f'{path}[{i}]')
-    else:
-        assert ours == theirs, path
-
-
-def assert_same_run(reference: Path, resumed: Path, world_size: int = 1, last: int = LAST) -> None:
-    """Weights, optimiser, schedules, logged histories and the samples of every iteration."""
-    ours, theirs = final_state(resumed, last), final_state(reference, last)
-    for key in ('state_dict', 'optimizer', 'param_schedulers'):
-        assert_same_bits(ours[key], theirs[key], key)
-    for key in EXACT_HISTORIES:
-        history = ours['message_hub']['log_scalars'][key]['log']
-        assert len(history) == last
-        assert_same_bits(history, theirs['message_hub']['log_scalars'][key]['log'], key)
-    for rank in range(world_size):
-        steps = [
-            {line['iter']: line for line in runs.samples(folder, rank) if 'iter' in line}
-            for folder in (reference, resumed)
-        ]
-        assert steps[0] == steps[1]
-        assert sorted(steps[0]) == list(range(last))
-
-
-def wait_for_iteration(work_dir: Path, number: int, rank: int = 0) -> None:
-    end = time.monotonic() + 120
-    file = work_dir / f'samples_{rank}.jsonl'
-    while time.monotonic() < end:
-        if file.exists() and f'"iter": {number},' in file.read_text():
-            return
-        time.sleep(0.005)
-    raise AssertionError(f'iteration {number} was not reached')
+from support import runs
+from support.runs import LAST, assert_same_bits, assert_same_run, final_state, wait_for_iteration
 
 
 @pytest.fixture(scope='module')

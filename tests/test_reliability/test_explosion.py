@@ -4,12 +4,12 @@ import warnings
 from functools import partial
 
 import pytest
-import runs
 import torch
 from mmengine.config import Config
-from scripted import make_runner
+from support import runs
+from support.scripted import make_runner
 
-from mmmae_st.engine.explosion import MAX_SKIPPED, ExplosionHook, TrainingExplosionError
+from mmmae_st.engine.hooks.explosion import MAX_SKIPPED, ExplosionHook, TrainingExplosionError
 from mmmae_st.registry import MODELS
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import runs
 import torch
 from mmengine.config import Config
-from test_exact_resume import wait_for_iteration
+from support import runs
+from support.runs import wait_for_iteration
 
 from mmmae_st.registry import MODELS
 

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-import runs
 import torch
 from mmengine.hooks import Hook
-from scripted import make_runner
-from test_exact_resume import assert_same_run, wait_for_iteration
+from support import runs
+from support.runs import assert_same_run, wait_for_iteration
+from support.scripted import make_runner
 
 from mmmae_st.engine import PreemptionHook
 

@@ -5,7 +5,7 @@ import time
 
 import psutil
 import pytest
-import runs
+from support import runs
 
 STEPS = 2000
 EXTRA = """

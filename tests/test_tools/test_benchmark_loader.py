@@ -9,18 +9,18 @@ import shlex
 import numpy as np
 import pytest
 import torch
-
-from mmmae_st.analysis import loader_references
-from mmmae_st.analysis.loader_mmaction import UnavailableError, mmaction_dataset
-from mmmae_st.analysis.loader_references import (
+from loader_benchmark import references as loader_references
+from loader_benchmark.mmaction2 import UnavailableError, mmaction_dataset
+from loader_benchmark.references import (
     VideoInfo,
     span_dataset,
     span_decord,
     span_pyav,
     whole_file_dataset,
 )
+
 from mmmae_st.datasets import VideoDataset
-from mmmae_st.datasets.synthetic_clips import ClipSettings
+from mmmae_st.datasets.synthetic.clips import ClipSettings
 
 CONFIG = 'configs/smoke.py'  # 2 clips of each video
 PIPELINE = [

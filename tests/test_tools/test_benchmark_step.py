@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_checkpoint import tiny_config
+from support.tiny_checkpoint import tiny_config
 
 NAMES = ['ours', 'dense', 'half predicted', 'reference']
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tiny_checkpoint import tiny_config
+from support.tiny_checkpoint import tiny_config
 
 
 @pytest.fixture

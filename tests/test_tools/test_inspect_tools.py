@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_checkpoint import write_tiny_checkpoint
+from support.tiny_checkpoint import write_tiny_checkpoint
 
 TOOLS = (
     'analysis_tools/analyze_logs.py',
     'analysis_tools/get_flops.py',
     'analysis_tools/plot_schedules.py',
-    'misc/export_encoder.py',
-    'misc/print_config.py',
-    'misc/publish_model.py',
-    'misc/verify_install.py',
+    'model_converters/export_encoder.py',
+    'analysis_tools/print_config.py',
+    'model_converters/publish_model.py',
+    'verify_install.py',
     'visualizations/browse_dataset.py',
     'visualizations/visualize_attention.py',
     'visualizations/visualize_masks.py',
@@ -40,7 +40,7 @@ def test_help_and_its_examples(tool, path, capsys):
 
 
 def test_config_and_parts_of_it(tool, capsys):
-    main = tool('misc/print_config.py').main
+    main = tool('analysis_tools/print_config.py').main
     main(['configs/finetune/vitl_k400.py', '--cfg-options', 'train_dataloader.batch_size=3'])
     text = capsys.readouterr().out
     assert 'batch_size=3' in text and 'LayerDecayOptimWrapperConstructor' in text
@@ -84,16 +84,16 @@ def test_logs(tool, tmp_path, capsys):
 
 def test_publish_and_export(tool, tmp_path, capsys):
     write_tiny_checkpoint(tmp_path / 'a.pth')
-    tool('misc/publish_model.py').main([str(tmp_path / 'a.pth'), str(tmp_path / 'out')])
+    tool('model_converters/publish_model.py').main([str(tmp_path / 'a.pth'), str(tmp_path / 'out')])
     found = re.findall(r'(\S+)  .*\nsha256 (\w{64})', capsys.readouterr().out)
     assert [Path(path).suffix for path, _ in found] == ['.pth', '.safetensors']
-    export = tool('misc/export_encoder.py').main
+    export = tool('model_converters/export_encoder.py').main
     export([found[1][0], str(tmp_path / 'e.pt2'), '--shape', '8', '32', '48'])
     assert re.search(r'e\.pt2: outputs agree to', capsys.readouterr().out)
     with pytest.raises(SystemExit, match=r'must end in one of'):
         export([found[1][0], str(tmp_path / 'e.bin')])
     with pytest.raises(SystemExit, match='does not exist'):
-        tool('misc/publish_model.py').main(['none.pth', 'out'])
+        tool('model_converters/publish_model.py').main(['none.pth', 'out'])
 
 
 class Evil:
@@ -104,8 +104,8 @@ class Evil:
 @pytest.mark.parametrize(
     ('path', 'args'),
     [
-        ('misc/publish_model.py', ['{file}', 'out']),
-        ('misc/export_encoder.py', ['{file}', 'out.pt2']),
+        ('model_converters/publish_model.py', ['{file}', 'out']),
+        ('model_converters/export_encoder.py', ['{file}', 'out.pt2']),
         ('visualizations/visualize_reconstruction.py', ['{file}', 'a.mp4']),
         ('visualizations/visualize_attention.py', ['{file}', 'a.mp4']),
     ],
@@ -119,7 +119,7 @@ def test_no_tool_runs_what_a_checkpoint_holds(tool, tmp_path, monkeypatch, path,
 
 
 def test_installation_is_tried_out(tool, capsys, monkeypatch):
-    module = tool('misc/verify_install.py')
+    module = tool('verify_install.py')
     assert module.main(['--only', 'core', 'decoders']) == 0
     text = capsys.readouterr().out
     assert re.search(r'^ok +core +mmmae_st \d', text, re.MULTILINE)
@@ -144,7 +144,7 @@ def test_what_a_part_can_come_to(tool, capsys, monkeypatch, tmp_path, program, s
     script.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/program.py\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, 'executable', str(script))
-    module = tool('misc/verify_install.py')
+    module = tool('verify_install.py')
     assert module.main(['--only', 'recognition']) == status
     assert shown in capsys.readouterr().out
     if status == 0 and 'exit(3)' in program:

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_checkpoint import tiny_config, write_tiny_checkpoint
+from support.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
-from mmmae_st.analysis.command_line import picture_names
+from mmmae_st.command_line import picture_names
 
 
 @pytest.fixture(scope='module')
@@ -129,7 +129,7 @@ def test_features_of_videos_without_labels(tool, checkpoint, make_clip, tmp_path
     for i in range(3):
         make_clip(videos / f'{i}.mp4', num_frames=20 + 4 * i)
     (videos / '1.mp4').write_bytes(b'')
-    main = tool('misc/extract_features.py').main
+    main = tool('extract_features.py').main
     options = ['--workers', '0', '--frame-interval', '2', '--batch-size', '2']
     main([checkpoint, str(videos), '--out', str(tmp_path / 'a.npz'), '--views', '2', *options])
     found = np.load(tmp_path / 'a.npz')

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmmae_st.engine.resume import check_fills_encoder, warn_of_other_optimizer
+from mmmae_st.engine.runner.resume import check_fills_encoder, warn_of_other_optimizer
 from mmmae_st.models import SpacetimeViT
 
 MODEL = dict(backbone=dict(type='SpacetimeViT'))

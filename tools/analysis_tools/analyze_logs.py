@@ -11,8 +11,8 @@ examples:
 import argparse
 import json
 
-from mmmae_st.analysis.command_line import short_errors, tool_parser
 from mmmae_st.analysis.logs import format_summaries, read_run, summarise
+from mmmae_st.command_line import short_errors, tool_parser
 from mmmae_st.visualization.curves import X_AXES, curves_figure, save_figure
 
 

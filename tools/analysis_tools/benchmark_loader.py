@@ -31,19 +31,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
-from torch.utils.data import Dataset
-
-from mmmae_st.analysis.command_line import (
-    add_config_options,
-    load_config,
-    short_errors,
-    tool_parser,
-)
-from mmmae_st.analysis.loader_mmaction import DELIMITER, UnavailableError, mmaction_dataset
-from mmmae_st.analysis.loader_references import VideoInfo, span_dataset, whole_file_dataset
-from mmmae_st.analysis.loader_time import (
+from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
+from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
+from loader_benchmark.timing import (
     TimedLoader,
     one_thread,
     soak,
@@ -52,12 +42,18 @@ from mmmae_st.analysis.loader_time import (
     time_transforms,
     video_keys,
 )
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+from torch.utils.data import Dataset
+
+from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import scan_folder
 from mmmae_st.datasets.readers import BACKENDS, VideoReadError
-from mmmae_st.datasets.synthetic import render, write_video
-from mmmae_st.datasets.synthetic_clips import ClipSettings, random_scene
+from mmmae_st.datasets.synthetic.clips import ClipSettings, random_scene
+from mmmae_st.datasets.synthetic.scenes import render
 from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.fileio.video_writer import write_video
 
 SYNTHETIC = ClipSettings(num_frames=300, height=256, width=340)
 NUM_SYNTHETIC = 8

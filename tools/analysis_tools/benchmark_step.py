@@ -27,15 +27,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from timm.layers import DropPath
 
-from mmmae_st.analysis.command_line import (
-    add_config_options,
-    load_config,
-    short_errors,
-    tool_parser,
-)
 from mmmae_st.analysis.pretraining_cost import find_masks, pretraining_cost
 from mmmae_st.analysis.step_time import Timing, kept_bytes, matmul, peak_memory, time_in_turn
-from mmmae_st.models.checkpoint import Weights, to_mae_st
+from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.models.weights import Weights, to_mae_st
 
 ROOT = Path(__file__).resolve().parents[2]
 

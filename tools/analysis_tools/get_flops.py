@@ -13,13 +13,8 @@ examples:
 import argparse
 import json
 
-from mmmae_st.analysis.command_line import (
-    add_config_options,
-    load_config,
-    short_errors,
-    tool_parser,
-)
-from mmmae_st.analysis.report import config_cost, format_cost
+from mmmae_st.analysis.config_cost import config_cost, format_cost
+from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

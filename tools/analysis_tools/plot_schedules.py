@@ -11,13 +11,8 @@ examples:
 import argparse
 from pathlib import Path
 
-from mmmae_st.analysis.command_line import (
-    add_config_options,
-    load_config,
-    short_errors,
-    tool_parser,
-)
 from mmmae_st.analysis.schedules import config_schedule
+from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 from mmmae_st.visualization.curves import save_figure, schedules_figure
 
 

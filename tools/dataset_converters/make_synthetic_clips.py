@@ -5,8 +5,8 @@ A set that was interrupted is gone on with; one that is complete is left as it i
 
 import argparse
 
-from mmmae_st.datasets.synthetic import TEXTURES
-from mmmae_st.datasets.synthetic_clips import ClipSettings, make_clips
+from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
+from mmmae_st.datasets.synthetic.scenes import TEXTURES
 
 
 def parse_args() -> argparse.Namespace:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from mmmae_st.models import MAEDecoder, MAEHead, SpacetimeViT, SpatiotemporalMAE
-from mmmae_st.models.checkpoint import (
+from mmmae_st.models.weights import (
     LoadReport,
     Weights,
     fit,

@@ -15,14 +15,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from mmmae_st.analysis.command_line import (
-    add_config_options,
-    load_config,
-    short_errors,
-    tool_parser,
-)
+from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 from mmmae_st.datasets import VideoDataset
-from mmmae_st.engine.launch import prepare_runtime
+from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.samples import sample_figure
 from mmmae_st.visualization.sheet import TILE

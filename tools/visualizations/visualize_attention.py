@@ -12,21 +12,16 @@ examples:
 import argparse
 from pathlib import Path
 
-from mmmae_st.analysis.command_line import (
-    load_config,
-    picture_names,
-    short_errors,
-    tool_parser,
-)
 from mmmae_st.analysis.cost import clip_size
-from mmmae_st.analysis.features import (
+from mmmae_st.apis.features import (
     class_attention,
     normalised_clips,
     patch_tokens,
     principal_colours,
     similarity,
 )
-from mmmae_st.analysis.models import load_encoder
+from mmmae_st.apis.load import load_encoder
+from mmmae_st.command_line import load_config, picture_names, short_errors, tool_parser
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.token_maps import token_maps_figure

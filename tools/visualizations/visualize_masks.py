@@ -15,12 +15,12 @@ from itertools import product
 
 import numpy as np
 
-from mmmae_st.analysis.command_line import load_config, short_errors, tool_parser
 from mmmae_st.analysis.pretraining_cost import find_masks
-from mmmae_st.models.patching import token_grid
+from mmmae_st.apis.reconstruct import MASKS, draw_mask
+from mmmae_st.command_line import load_config, short_errors, tool_parser
+from mmmae_st.patching import token_grid
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.masks import masks_figure
-from mmmae_st.visualization.restore import MASKS, draw_mask
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.video_files import read_clip
 

@@ -14,17 +14,12 @@ import argparse
 import json
 from pathlib import Path
 
-from mmmae_st.analysis.command_line import (
-    load_config,
-    picture_names,
-    short_errors,
-    tool_parser,
-)
 from mmmae_st.analysis.cost import clip_size
-from mmmae_st.analysis.models import load_autoencoder
+from mmmae_st.apis.load import load_autoencoder
+from mmmae_st.apis.reconstruct import MASKS, STATISTICS, restore
+from mmmae_st.command_line import load_config, picture_names, short_errors, tool_parser
 from mmmae_st.visualization import save_png
-from mmmae_st.visualization.restore import MASKS, STATISTICS, Restored, restore
-from mmmae_st.visualization.restored_figure import restored_figure, restored_frames
+from mmmae_st.visualization.reconstruction import Restored, restored_figure, restored_frames
 from mmmae_st.visualization.video_files import read_clip, save_gif, save_mp4
 
 FORMATS = ('png', 'gif', 'mp4')

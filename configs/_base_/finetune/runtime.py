@@ -4,7 +4,7 @@ _base_ = '../default_runtime.py'
 default_scope = 'mmaction'
 custom_imports = dict(
     # mmaction.datasets registers repeat_pseudo_collate.
-    imports=['mmmae_st.mmaction_compat', 'mmaction.datasets'],
+    imports=['mmmae_st.compat.mmaction', 'mmaction.datasets'],
     allow_failed_imports=False,
 )
 default_hooks = dict(

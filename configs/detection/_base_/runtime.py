@@ -2,7 +2,7 @@
 _base_ = '../../_base_/default_runtime.py'
 
 default_scope = 'mmaction'
-custom_imports = dict(imports=['mmmae_st.mmdet_compat'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmmae_st.compat.mmdet'], allow_failed_imports=False)
 default_hooks = dict(
     checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='mAP/overall', rule='greater')
 )

@@ -1,11 +1,11 @@
 """Decoders behind one interface: open, ``num_frames``, ``fps``, ``read(indices)``, close."""
 
-from .base import BaseReader, VideoReadError, read_errors
-from .decord_reader import DecordReader
-from .frame_folder import FrameFolderReader
-from .open import BACKENDS, open_video
-from .pyav_reader import PyAVReader
-from .timeout import call_with_timeout
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, read_errors
+from mmmae_st.datasets.readers.decord_reader import DecordReader
+from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
+from mmmae_st.datasets.readers.open import BACKENDS, open_video
+from mmmae_st.datasets.readers.pyav_reader import PyAVReader
+from mmmae_st.datasets.readers.timeout import call_with_timeout
 
 __all__ = [
     'BACKENDS',

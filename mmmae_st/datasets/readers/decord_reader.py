@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
 
 
 class DecordReader(BaseReader):

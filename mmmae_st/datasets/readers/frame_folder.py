@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from mmengine.fileio import get, join_path, list_dir_or_file
 
-from .base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
 
 
 def frame_pattern(frame_tmpl: str) -> re.Pattern:

@@ -6,10 +6,10 @@ from typing import BinaryIO
 
 from mmengine.fileio import LocalBackend, get_file_backend
 
-from .base import BaseReader, VideoReadError, read_errors
-from .decord_reader import DecordReader
-from .frame_folder import FrameFolderReader
-from .pyav_reader import PyAVReader
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, read_errors
+from mmmae_st.datasets.readers.decord_reader import DecordReader
+from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
+from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 
 BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader}
 

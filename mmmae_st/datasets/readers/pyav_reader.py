@@ -16,7 +16,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from .base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8

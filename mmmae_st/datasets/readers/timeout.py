@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from queue import SimpleQueue
 from typing import TypeVar
 
-from .base import VideoReadError
+from mmmae_st.datasets.readers.base import VideoReadError
 
 Result = TypeVar('Result')
 _local = threading.local()

@@ -1,12 +1,16 @@
 """Transforms, in the order in which a pipeline uses them."""
 
-from .action import PackActionClips
-from .augment import ClipRandAugment, ClipRandomErasing
-from .decoder_masking import DecoderMasking
-from .formatting import PackClips
-from .loading import LoadClips
-from .masking import BlockMasking, FrameMasking, RandomMasking, TubeMasking
-from .processing import (
+from mmmae_st.datasets.transforms.augment import ClipRandAugment, ClipRandomErasing
+from mmmae_st.datasets.transforms.decoder_masking import DecoderMasking
+from mmmae_st.datasets.transforms.loading import LoadClips
+from mmmae_st.datasets.transforms.masking import (
+    BlockMasking,
+    FrameMasking,
+    RandomMasking,
+    TubeMasking,
+)
+from mmmae_st.datasets.transforms.packing import PackActionClips, PackClips
+from mmmae_st.datasets.transforms.spatial import (
     ClipCenterCrop,
     ClipFlip,
     ClipRandomResizedCrop,

@@ -14,7 +14,7 @@ from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 from timm.data.random_erasing import RandomErasing
 
-from ...registry import TRANSFORMS
+from mmmae_st.registry import TRANSFORMS
 
 INTERPOLATIONS = {
     'bilinear': Image.Resampling.BILINEAR,

@@ -6,8 +6,8 @@ Dimensions: R views, M removed tokens, M' predicted ones, (t, h, w) the token gr
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...registry import TRANSFORMS
-from .masking import Grid
+from mmmae_st.datasets.transforms.masking import Grid
+from mmmae_st.registry import TRANSFORMS
 
 RATIOS = (0.25, 0.5, 0.75)
 # The positions of a 2 x 2 cell, row by row, in the order in which they are visited: clockwise.

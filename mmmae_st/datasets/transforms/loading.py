@@ -5,15 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...registry import TRANSFORMS
-from ..readers import BACKENDS, VideoReadError, call_with_timeout, open_video, read_errors
-from .frame_sampling import (
+from mmmae_st.datasets.readers import (
+    BACKENDS,
+    VideoReadError,
+    call_with_timeout,
+    open_video,
+    read_errors,
+)
+from mmmae_st.datasets.transforms.frame_sampling import (
     clip_frames,
     clip_span,
     random_start,
     segment_frames,
     uniform_starts,
 )
+from mmmae_st.registry import TRANSFORMS
 
 UNREADABLE = ('error', 'blank')
 BLANK_SHAPE = (256, 256, 3)

@@ -9,8 +9,8 @@ from abc import abstractmethod
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...models.patching import token_grid
-from ...registry import TRANSFORMS
+from mmmae_st.patching import token_grid
+from mmmae_st.registry import TRANSFORMS
 
 Grid = tuple[int, int, int]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_masking import results
+from support.blank_clips import blank_clips
 
 from mmmae_st.datasets.transforms import DecoderMasking, PackClips, RandomMasking
 from mmmae_st.datasets.transforms.decoder_masking import running_cells
@@ -12,7 +12,7 @@ GRID = (8, 14, 14)
 
 @pytest.mark.parametrize(('ratio', 'count'), [(0.25, 1059), (0.5, 706), (0.75, 353)])
 def test_counts_and_members(ratio, count):
-    data = DecoderMasking(ratio)(RandomMasking(0.9)(results()))
+    data = DecoderMasking(ratio)(RandomMasking(0.9)(blank_clips()))
     ids = data['ids_predict']
     assert ids.shape == (3, count) and ids.dtype == np.int64
     assert (np.diff(ids) > 0).all()  # sorted, none twice
@@ -32,7 +32,7 @@ def test_every_cell_is_shown_its_share_and_moves_on():
 
 def test_predicted_tokens_lie_in_the_cells():
     """All but the few that make the counts of the views equal."""
-    data = DecoderMasking(0.5)(RandomMasking(0.9)(results(1)))
+    data = DecoderMasking(0.5)(RandomMasking(0.9)(blank_clips(1)))
     shares = [
         running_cells(GRID, 0.5, start).ravel()[data['ids_predict'][0]].mean() for start in range(4)
     ]
@@ -40,7 +40,7 @@ def test_predicted_tokens_lie_in_the_cells():
 
 
 def test_it_is_packed():
-    data = results() | dict(sample_key=(0, 0, 0), path='a.mp4', frame_inds=None, failures=[])
+    data = blank_clips() | dict(sample_key=(0, 0, 0), path='a.mp4', frame_inds=None, failures=[])
     data = DecoderMasking()(RandomMasking(0.9)(data))
     assert PackClips()(data)['ids_predict'].shape == (3, 706)
 
@@ -49,4 +49,4 @@ def test_errors():
     with pytest.raises(ValueError, match='0.25, 0.5, 0.75.*got 0.3'):
         DecoderMasking(0.3)
     with pytest.raises(ValueError, match='after a masking transform'):
-        DecoderMasking()(results())
+        DecoderMasking()(blank_clips())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.blank_clips import blank_clips
 
 from mmmae_st.datasets.transforms import BlockMasking, FrameMasking, RandomMasking, TubeMasking
 from mmmae_st.datasets.transforms.masking import draw_random
@@ -10,17 +11,9 @@ GRID = (8, 14, 14)
 MASKINGS = [RandomMasking, TubeMasking, FrameMasking, BlockMasking]
 
 
-def results(num_clips: int = 3, shape: tuple = (16, 224, 224)) -> dict:
-    frames = [np.zeros((*shape[1:], 3), np.uint8)] * shape[0]
-    return dict(
-        clips=[frames] * num_clips,
-        rngs=[np.random.default_rng((0, 0, 0, view)) for view in range(num_clips)],
-    )
-
-
 def kept(masking, ratio: float, **args) -> np.ndarray:
     """(R, t, h, w) bool, True where kept."""
-    data = masking(ratio, **args)(results())
+    data = masking(ratio, **args)(blank_clips())
     assert data['grid'] == GRID and data['ids_keep'].dtype == np.int64
     assert (np.diff(data['ids_keep']) > 0).all()  # sorted, none twice
     mask = np.zeros((3, 1568), bool)
@@ -69,14 +62,14 @@ def test_random_masking_is_uniform():
 
 @pytest.mark.parametrize('masking', MASKINGS)
 def test_views_differ_and_seeds_repeat(masking):
-    ids, again = masking(0.75)(results())['ids_keep'], masking(0.75)(results())['ids_keep']
+    ids, again = masking(0.75)(blank_clips())['ids_keep'], masking(0.75)(blank_clips())['ids_keep']
     np.testing.assert_array_equal(ids, again)
     if masking is not FrameMasking:  # 28 choices of frames: equal ones are likely
         assert len({tuple(row) for row in ids.tolist()}) == 3
 
 
 def test_other_sizes():
-    data = RandomMasking(0.9, patch_size=8, tubelet_size=4)(results(shape=(8, 32, 48)))
+    data = RandomMasking(0.9, patch_size=8, tubelet_size=4)(blank_clips(shape=(8, 32, 48)))
     assert data['grid'] == (2, 4, 6) and data['ids_keep'].shape == (3, 4)
 
 
@@ -93,7 +86,7 @@ def test_ratio_out_of_range(masking, ratio):
 )
 def test_ratio_that_keeps_nothing(masking, ratio, of):
     with pytest.raises(ValueError, match=rf'ratio {ratio} keeps none of {of}'):
-        masking(ratio)(results())
+        masking(ratio)(blank_clips())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +99,7 @@ def test_ratio_that_keeps_nothing(masking, ratio, of):
 )
 def test_indivisible_clip(shape, message):
     with pytest.raises(ValueError, match=message):
-        RandomMasking(0.9)(results(shape=shape))
+        RandomMasking(0.9)(blank_clips(shape=shape))
 
 
 def test_bad_sizes():

@@ -1,0 +1,1 @@
+"""What people call from Python on trained weights."""

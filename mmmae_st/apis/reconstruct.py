@@ -1,0 +1,153 @@
+"""What a model makes of a masked clip, as pixels and as errors.
+
+A model trained on normalised patches predicts structure, not brightness and contrast: to show its
+prediction, the mean and deviation of each patch must come from somewhere. They come from the true
+patch, which leaks them and is said below every picture, or from the visible patches around it,
+which leaks nothing.
+
+Dimensions: L tokens, K kept tokens, V values of a patch; t h w the token grid.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmmae_st.datasets.transforms.masking import draw_block, draw_frame, draw_random, draw_tube
+from mmmae_st.models import SpatiotemporalMAE
+from mmmae_st.models.mae_head import patch_statistics
+from mmmae_st.patching import removed_ids, token_grid, unpatchify
+from mmmae_st.visualization.reconstruction import NORMALIZED_NOTE, Restored
+
+MASKS = dict(random=draw_random, tube=draw_tube, frame=draw_frame, block=draw_block)
+STATISTICS = ('true', 'neighbours')
+NEIGHBOUR_NOTE = (
+    'Target: normalised patches. Each predicted patch is shown with the mean and deviation of the '
+    'nearest visible patches: nothing of the removed patches is used.'
+)
+PIXEL_NOTE = 'Target: pixels. Nothing of the removed patches is used.'
+DECODED_NOTE = 'Visible patches are shown as decoded, which nothing has trained.'
+NEIGHBOURS = 8
+
+
+def draw_mask(kind: str, grid: tuple[int, int, int], ratio: float, seed: int = 0) -> Tensor:
+    """Ids (1, K) int64 of the patches that stay visible.
+
+    Args:
+        kind: One of ``MASKS``.
+        grid: Token grid (t, h, w).
+        ratio: Part of the patches that is removed, in (0, 1).
+        seed: Seed of the draw.
+
+    Raises:
+        ValueError: If the kind is unknown, the ratio out of range, or nothing would stay.
+    """
+    if kind not in MASKS:
+        raise ValueError(f'mask must be one of {tuple(MASKS)}, got {kind!r}')
+    if not 0 < ratio < 1:
+        raise ValueError(f'ratio must be in (0, 1), got {ratio}')
+    return torch.from_numpy(MASKS[kind](grid, ratio, np.random.default_rng(seed)))[None]
+
+
+@torch.no_grad()
+def restore(
+    model: SpatiotemporalMAE,
+    clip_THWC: np.ndarray,
+    mask: str = 'random',
+    ratio: float = 0.9,
+    seed: int = 0,
+    statistics: str = 'true',
+    paste: bool = True,
+) -> Restored:
+    """Mask a clip and reconstruct it.
+
+    Args:
+        model: A model whose target is made of pixels, raw or normalised; in eval mode.
+        clip_THWC: Clip (T, H, W, 3) uint8 RGB.
+        mask: One of ``MASKS``.
+        ratio: Mask ratio.
+        seed: Seed of the mask.
+        statistics: For normalised targets, where the mean and deviation of a predicted patch come
+            from: ``'true'`` or ``'neighbours'``.
+        paste: Show visible patches as they are instead of as decoded.
+
+    Raises:
+        ValueError: If an argument is out of range, or the target is no pixels.
+    """
+    if statistics not in STATISTICS:
+        raise ValueError(f'statistics must be one of {STATISTICS}, got {statistics!r}')
+    head, backbone = model.head, model.backbone
+    if not head.predicts_pixels:
+        raise ValueError(f'a model with head.target={head.target!r} predicts no pixels to show')
+    device = next(model.parameters()).device
+    clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
+    video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)
+    grid = token_grid(video.shape[2:], backbone.tubelet_size, backbone.patch_size)
+    num_tokens = grid[0] * grid[1] * grid[2]
+    ids_keep = draw_mask(mask, grid, ratio, seed).to(device)
+    ids_removed = removed_ids(ids_keep, num_tokens)
+    order = torch.cat([ids_keep, ids_removed], dim=1)
+
+    features = model.decode(video, ids_keep, ids_removed, grid, num_tokens)
+    predicted = torch.empty_like(pred := head(features).float())
+    predicted[0, order[0]] = pred[0]
+    error = (predicted - head.make_target(video, None)).square().mean(-1)[0]
+    removed = torch.zeros(num_tokens, dtype=torch.bool, device=device)
+    removed[ids_removed[0]] = True
+
+    pixels = head.pixel_patches(video, None)
+    if head.target == 'normalized_pixels':
+        mean, scale = patch_statistics(pixels)
+        if statistics == 'neighbours':
+            mean, scale = (_from_neighbours(x[0], ~removed, grid)[None] for x in (mean, scale))
+        predicted = predicted * scale + mean
+    shown = torch.where(removed[:, None], predicted, pixels) if paste else predicted
+    clips_shown = [
+        _to_picture(model, patches, grid)
+        for patches in (pixels, pixels.masked_fill(removed[:, None], 0.0), shown)
+    ]
+    difference = (_pixels_01(model, predicted) - _pixels_01(model, pixels))[0, removed]
+    return Restored(
+        label=f'{mask} {ratio:.0%}'.replace('%', ' %'),
+        input=clips_shown[0],
+        masked=clips_shown[1],
+        prediction=clips_shown[2],
+        error=error.masked_fill(~removed, torch.nan).view(grid).cpu().numpy(),
+        loss=float(error[removed].mean()),
+        psnr=float(-10 * difference.square().mean().log10()),
+        note=_note(head.target, statistics, paste),
+    )
+
+
+def _note(target: str, statistics: str, paste: bool) -> str:
+    if target == 'pixels':
+        note = PIXEL_NOTE
+    else:
+        note = NORMALIZED_NOTE if statistics == 'true' else NEIGHBOUR_NOTE
+    return note if paste else f'{note} {DECODED_NOTE}'
+
+
+def _from_neighbours(values_L1: Tensor, visible: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """For every patch the mean of the nearest visible ones, weighted by 1 / distance squared."""
+    places = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grid))
+    places = places.to(values_L1.device)
+    distance = torch.cdist(places, places[visible])
+    nearest = distance.topk(min(NEIGHBOURS, distance.shape[1]), dim=1, largest=False)
+    weights = 1 / nearest.values.clamp(min=1e-3).square()
+    found = values_L1[visible, 0][nearest.indices]
+    return ((found * weights).sum(1) / weights.sum(1))[:, None]
+
+
+def _pixels_01(model: SpatiotemporalMAE, patches: Tensor) -> Tensor:
+    """Patch values in [0, 1], clamped; the channel comes last in a patch."""
+    pre = model.data_preprocessor
+    channels = patches.unflatten(-1, (-1, pre.mean.numel()))
+    return ((channels * pre.std.flatten() + pre.mean.flatten()) / 255.0).clamp(0, 1)
+
+
+def _to_picture(
+    model: SpatiotemporalMAE, patches: Tensor, grid: tuple[int, int, int]
+) -> np.ndarray:
+    head = model.head
+    clip = unpatchify(patches, grid, head.target_tubelet, head.patch_size)
+    clip = model.data_preprocessor.denormalize(clip).clamp(0, 1)
+    return clip[0].permute(1, 2, 3, 0).cpu().numpy()

@@ -1,0 +1,84 @@
+"""What the command-line tools share: configs, and errors without a traceback."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmmae_st.config import override
+from mmmae_st.datasets.readers import VideoReadError
+
+
+def tool_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` is the tool's docstring as written, and names the defaults."""
+    return argparse.ArgumentParser(description=description, formatter_class=_Help)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """The argument ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+    )
+
+
+def load_config(path: str, options: dict | None = None, import_modules: bool = True) -> Config:
+    """Read a config and apply overrides.
+
+    Args:
+        path: Config file.
+        options: Overrides by dotted keys.
+        import_modules: Import what ``custom_imports`` names; without, the config can be looked at
+            where the packages that it needs are not installed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config needs a package that is not installed; says how to install it. If
+            nothing reads an override.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'config {path} does not exist')
+    try:
+        cfg = Config.fromfile(path, import_custom_modules=import_modules)
+    except RuntimeError as error:  # of mmmae_st.compat.mmaction and mmmae_st.compat.mmdet
+        raise ValueError(f'{path}: {error}') from error
+    override(cfg, options)
+    return cfg
+
+
+def picture_names(videos: Sequence[str]) -> list[str]:
+    """A file name without suffix for each video: its own, numbered where several have the same."""
+    names: list[str] = []
+    for stem in (Path(video).stem for video in videos):
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f'{stem}_{number}'
+        names.append(name)
+    return names
+
+
+@contextmanager
+def short_errors() -> Iterator[None]:
+    """End the program with one line for what the user can mend, as argparse does.
+
+    Files that are missing or cannot be read, and arguments out of range. Anything else is a
+    defect and keeps its traceback.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
+        sys.stdout = open(os.devnull, 'w')  # noqa: SIM115  open until the end
+        sys.exit(1)
+    except (OSError, ValueError, VideoReadError) as error:
+        sys.exit(f'{os.path.basename(sys.argv[0])}: error: {error}')

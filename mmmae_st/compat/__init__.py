@@ -1,0 +1,1 @@
+"""What the packages underneath need. Imported before torch, so nothing is imported here."""

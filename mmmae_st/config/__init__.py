@@ -1,0 +1,6 @@
+"""What is wrong in a config, before anything is read."""
+
+from mmmae_st.config.check import check_config
+from mmmae_st.config.overrides import override
+
+__all__ = ['check_config', 'override']

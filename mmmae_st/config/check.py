@@ -1,0 +1,281 @@
+"""Finds what is wrong in a config before anything is read, decoded or trained."""
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from logging import WARNING
+from typing import Any
+
+import torch
+from mmengine import registry as registries
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope, Registry
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmmae_st.config.signatures import argument_problems, scalar_problems, suggestion, type_problems
+from mmmae_st.config.values import VALUE_CHECKS
+
+# Parts of a Runner's config, the registry of each and the class when it names none.
+PARTS: dict[str, tuple[Registry, str | None]] = {
+    'model': (registries.MODELS, None),
+    'backbone': (registries.MODELS, None),  # of frozen features
+    'data_preprocessor': (registries.MODELS, None),
+    'train_cfg': (registries.LOOPS, 'EpochBasedTrainLoop'),
+    'val_cfg': (registries.LOOPS, 'ValLoop'),
+    'test_cfg': (registries.LOOPS, 'TestLoop'),
+    'optim_wrapper': (registries.OPTIM_WRAPPERS, 'OptimWrapper'),
+    'param_scheduler': (registries.PARAM_SCHEDULERS, None),
+    'val_evaluator': (registries.METRICS, None),
+    'test_evaluator': (registries.METRICS, None),
+    'default_hooks': (registries.HOOKS, None),
+    'custom_hooks': (registries.HOOKS, None),
+    'visualizer': (registries.VISUALIZERS, 'Visualizer'),
+    'log_processor': (registries.LOG_PROCESSORS, 'LogProcessor'),
+}
+# Keys under which components of another kind than their owner's are found.
+INSIDE = {
+    'dataset': registries.DATASETS,
+    'datasets': registries.DATASETS,
+    'pipeline': registries.TRANSFORMS,
+    'transforms': registries.TRANSFORMS,
+    'data_preprocessor': registries.MODELS,
+    'init_cfg': registries.WEIGHT_INITIALIZERS,
+    'optimizer': registries.OPTIMIZERS,
+    'vis_backends': registries.VISBACKENDS,
+    'metrics': registries.METRICS,
+}
+# Top-level keys that mmengine or the tools read besides the arguments of the Runner.
+OTHER_PARTS = (
+    *('model_wrapper_cfg', 'find_unused_parameters', 'custom_imports', 'auto_scale_lr'),
+    *('runner_type', 'strategy', 'compile'),
+)
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+LOADER_PARTS = {
+    'dataset': registries.DATASETS,
+    'sampler': registries.DATA_SAMPLERS,
+    'batch_sampler': registries.DATA_SAMPLERS,
+    'collate_fn': registries.FUNCTIONS,
+    'worker_init_fn': registries.FUNCTIONS,
+}
+# Plain dicts whose unknown keys mmengine ignores or meets late.
+PLAIN_KEYS = {
+    'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
+    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
+    'env_cfg.dist_cfg': ('backend', 'timeout', 'init_backend', 'init_method', 'port'),
+    'auto_scale_lr': ('enable', 'base_batch_size'),
+    'optim_wrapper.clip_grad': (
+        *('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'),
+    ),
+}
+# Hooks that mmengine registers under these names; a misspelt one would be a second one.
+HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+# Read by the wrapper's constructor, not by the wrapper.
+CONSTRUCTOR_KEYS = ('optimizer', 'constructor', 'paramwise_cfg')
+PARAMWISE_KEYS = (
+    *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult'),
+    *('dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'),
+)
+# Built without side effects, so that their constructors check the values.
+BUILDABLE = (registries.MODELS, registries.TRANSFORMS, registries.HOOKS, registries.METRICS)
+
+
+def check_config(cfg: Config) -> None:
+    """Check keys, types and values of a config.
+
+    Every dict that names a component (``type=...``) is compared with the signature of that
+    component, recursively. Values are tried: components of mmmae_st and the model are built, models
+    on the ``meta`` device, and the optimiser and the schedules make steps on a weight of their own.
+
+    Args:
+        cfg: A full config of a Runner.
+
+    Raises:
+        ValueError: Listing the path of each wrong key and what is wrong with it.
+    """
+    _compare_schedule(cfg)
+    problems = _Check(cfg).problems
+    if problems:
+        listed = '\n'.join(f'  {path}: {problem}' for path, problem in problems)
+        raise ValueError(f'the config has {len(problems)} errors:\n{listed}')
+
+
+def _compare_schedule(cfg: Config) -> None:
+    """Warn of schedules that end at another epoch than training does."""
+    epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
+    schedules = cfg.get('param_scheduler')
+    ends = [
+        end
+        for schedule in (schedules if isinstance(schedules, list) else [])
+        if isinstance(schedule, Mapping) and schedule.get('by_epoch', True)
+        if isinstance(end := schedule.get('end'), int)
+    ]
+    if ends and isinstance(epochs, int) and max(ends) != epochs:
+        print_log(
+            f'train_cfg.max_epochs={epochs}, but the schedules of param_scheduler end at epoch '
+            f'{max(ends)}: set end (and T_max) of the last one, too',
+            logger='current',
+            level=WARNING,
+        )
+
+
+class _Check:
+    """One walk through a config; ``problems`` holds (path, what is wrong)."""
+
+    def __init__(self, cfg: Config) -> None:
+        self.scope = cfg.get('default_scope') or 'mmengine'
+        self.problems: list[tuple[str, str]] = []
+        self._top_level(cfg)
+        for key, (registry, default) in PARTS.items():
+            part = cfg.get(key)
+            if key in ('train_cfg', 'val_cfg', 'test_cfg') and isinstance(part, dict):
+                part = {name: value for name, value in part.items() if name != 'by_epoch'}
+            if key == 'default_hooks':
+                for name, hook in (part or {}).items():
+                    self.hook_name(name, f'{key}.{name}')
+                    self.part(hook, f'{key}.{name}', registry, default)
+            else:
+                self.part(part, key, registry, default)
+        for key in LOADERS:
+            if cfg.get(key) is not None:
+                self.loader(cfg[key], key)
+        for path, keys in PLAIN_KEYS.items():
+            owner = cfg
+            for name in path.split('.'):
+                owner = (owner or {}).get(name)
+            self.plain(owner, path, keys)
+        wrapper = cfg.get('optim_wrapper') or {}
+        if 'constructor' not in wrapper:
+            self.plain(wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg', PARAMWISE_KEYS)
+        for check in VALUE_CHECKS:
+            with DefaultScope.overwrite_default_scope(self.scope):
+                for path, problem in check(cfg):
+                    if not any(known.startswith(path) for known, _ in self.problems):
+                        self.problems.append((path, problem))
+
+    def part(self, value: Any, path: str, registry: Registry, default: str | None = None) -> bool:
+        """Check a component, or a list of them; return whether it is sound."""
+        if isinstance(value, list | tuple):
+            results = [self.part(item, f'{path}[{i}]', registry) for i, item in enumerate(value)]
+            return all(results)
+        if not isinstance(value, Mapping):
+            return True
+        if 'type' not in value and default is None:
+            parts = [
+                self.part(item, f'{path}.{key}', INSIDE.get(key, registry))
+                for key, item in value.items()
+            ]
+            return all(parts)
+        outer, self.scope = self.scope, value.get('_scope_', self.scope)
+        try:
+            return self.component(value, path, registry, default)
+        finally:
+            self.scope = outer
+
+    def component(self, value: Mapping, path: str, registry: Registry, default: str | None) -> bool:
+        """Check a dict that names a component, and what is inside it."""
+        component = self.find(value.get('type', default), path, registry)
+        if component is None:
+            return False
+        before = len(self.problems)
+        given = {key: item for key, item in value.items() if key not in ('type', '_scope_')}
+        if registry is registries.OPTIM_WRAPPERS:
+            given = {key: item for key, item in given.items() if key not in CONSTRUCTOR_KEYS}
+        if registry is registries.PARAM_SCHEDULERS:
+            given.pop('convert_to_iter_based', None)
+        self.note(path, argument_problems(component, given))
+        for key, item in value.items():
+            self.part(item, f'{path}.{key}', INSIDE.get(key, registry))
+        ours = component.__module__.startswith('mmmae_st.')
+        if len(self.problems) == before:
+            self.note(path, (type_problems if ours else scalar_problems)(component, given))
+        if ours and len(self.problems) == before:
+            self.build(component, given, path, registry)
+        return len(self.problems) == before
+
+    def build(self, component: type, given: dict[str, Any], path: str, registry: Registry) -> None:
+        """Let the constructor check the values; a dataset reads no list yet."""
+        arguments = copy.deepcopy(given)
+        if 'lazy_init' in inspect.signature(component).parameters:
+            arguments['lazy_init'] = True
+        elif registry not in BUILDABLE:
+            return
+        try:
+            with torch.device('meta'), DefaultScope.overwrite_default_scope(self.scope):
+                component(**arguments)
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
+            self.problems.append((path, str(error)))
+
+    def loader(self, value: Mapping, path: str) -> None:
+        """Check a data loader and its parts."""
+        accepted = [*inspect.signature(DataLoader.__init__).parameters, *LOADER_PARTS]
+        accepted += ['num_batch_per_epoch', 'disable_subprocess_warning']
+        self.plain(value, path, sorted({*accepted} - {'self'}))
+        self.note(path, scalar_problems(DataLoader, value))
+        for key, registry in LOADER_PARTS.items():
+            self.part(value.get(key), f'{path}.{key}', registry)
+
+    def plain(self, value: Any, path: str, keys: Sequence[str]) -> None:
+        """Check the keys of a dict that is no component."""
+        for key in value or {}:
+            if key not in keys:
+                problem = f'there is no such key{suggestion(key, keys)}'
+                self.problems.append((f'{path}.{key}', problem))
+
+    def note(self, path: str, problems: list[tuple[str, str]]) -> None:
+        self.problems += [(f'{path}.{key}', problem) for key, problem in problems]
+
+    def find(self, kind: Any, path: str, registry: Registry) -> Any:
+        """The class or function that ``type`` names; noted as a problem when there is none."""
+        if not isinstance(kind, str):
+            return kind
+        failure = ''
+        try:
+            import_module(f'{self.scope}.registry')
+        except ImportError as error:
+            failure = f'; {self.scope}.registry cannot be imported: {error}'
+        # what sits inside a component can be of a kind that only its owner knows
+        for root in (registry, *_ROOTS):
+            # the Runner looks functions up in mmengine's own registry
+            here = root if root is registries.FUNCTIONS else root.children.get(self.scope, root)
+            try:
+                found = here.get(kind)
+            except ImportError as error:  # a registry that nobody needs may be broken
+                if root is registry:
+                    failure = f'; {self.scope} cannot be imported: {error}'
+                continue
+            if found is not None:
+                return found
+        here = registry.children.get(self.scope, registry)
+        names = sorted({*here.module_dict, *registry.module_dict})
+        close = get_close_matches(kind, names, n=1)
+        hint = f'; did you mean {close[0]!r}?' if close else ''
+        if failure and self.scope == 'mmaction':
+            failure += (
+                '. Let the config import what mends mmaction2: custom_imports=dict(imports='
+                "['mmmae_st.compat.mmaction'], allow_failed_imports=False)"
+            )
+        self.problems.append((f'{path}.type', f'no component is called {kind!r}{failure or hint}'))
+        return None
+
+    def hook_name(self, name: str, path: str) -> None:
+        """The hook meant would be there all the same, as mmengine has it by default."""
+        close = get_close_matches(name, HOOK_NAMES, n=1, cutoff=0.8)
+        if name not in HOOK_NAMES and close:
+            self.problems.append((path, f'did you mean {close[0]!r}?'))
+
+    def _top_level(self, cfg: Config) -> None:
+        """A part of the Runner under a misspelt name would be passed over in silence."""
+        known = {*inspect.signature(Runner.__init__).parameters, *OTHER_PARTS}
+        for key in cfg:
+            close = get_close_matches(key, sorted(known), n=1, cutoff=0.88)
+            if key not in known and close:
+                problem = f'a Runner has no such part; did you mean {close[0]!r}?'
+                self.problems.append((key, problem))
+
+
+_ROOTS = tuple(value for value in vars(registries.root).values() if isinstance(value, Registry))

@@ -1,0 +1,1 @@
+"""Drawn clips, to train on where there is no video."""

@@ -1,0 +1,211 @@
+"""Stops a run whose loss or gradients blow up, and keeps what is needed to look into it."""
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce_dict, get_rank, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import weights_to_cpu
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmmae_st.engine.runner.ending import stop_together
+from mmmae_st.fileio.atomic_file import AtomicBackend
+from mmmae_st.fileio.plain_data import make_plain
+from mmmae_st.registry import HOOKS
+
+FOLDER = 'explosion'
+# A gradient scaler that begins at 2**16 has reached 2**-24 by then: it will find no scale.
+MAX_SKIPPED = 40
+
+
+class TrainingExplosionError(RuntimeError):
+    """The loss or a gradient is not finite, or the loss has jumped."""
+
+
+@HOOKS.register_module()
+class ExplosionHook(Hook):
+    """Stops the run when the loss or the gradients explode. No checkpoint is deleted.
+
+    - A gradient that is not finite stops it before the optimiser uses it. Steps that a gradient
+      scaler skips are part of mixed precision and no explosion, unless it skips them for ever.
+    - A loss that is not finite stops it.
+    - So does a loss above ``factor`` times the mean of the ``window`` preceding ones (the rule of
+      PySlowFast). Each is a mean over ``interval`` iterations, as a logger writes it.
+
+    Every process writes ``explosion/iter_<N>_rank<R>.pth`` to the work directory: its batch with
+    paths, indices, epoch, frames and masks, the last losses, learning rates, and (rank 0) the
+    weights; ``torch.load`` reads it with ``weights_only=True``.
+
+    The losses are averaged over the processes before any other hook sees them, so that logs speak
+    of the whole batch and all processes stop together.
+
+    Args:
+        interval: Iterations of one logged loss.
+        window: Preceding logged losses to compare with.
+        factor: Largest ratio of a logged loss to their mean.
+
+    Raises:
+        ValueError: For an impossible argument, naming it.
+    """
+
+    priority = 'HIGHEST'
+
+    def __init__(self, interval: int = 20, window: int = 5, factor: float = 2.0) -> None:
+        for name, value in dict(interval=interval, window=window).items():
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+        if factor <= 1:
+            raise ValueError(f'factor must be above 1, got {factor}')
+        self.interval = interval
+        self.window = window
+        self.factor = factor
+        self._batch: dict[str, Any] | None = None
+        self._losses: dict[str, Tensor] = {}
+        self._stepped = False
+        self._skipped = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Look at the gradients before each step of the optimiser."""
+
+        def keep_losses(model: nn.Module, args: tuple, output: Any) -> None:
+            if model.training and isinstance(output, dict):
+                losses = {k: v.detach() for k, v in output.items() if isinstance(v, Tensor)}
+                self._losses = losses
+
+        def check_gradients(optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+            skipped = getattr(optimizer, 'found_inf', None)  # set by a gradient scaler
+            if skipped is not None and skipped.item() > 0:
+                return
+            self._stepped = True
+            norm = gradient_norm(runner, optimizer)
+            if not math.isfinite(norm):
+                losses = {name: float(value.mean()) for name, value in self._losses.items()}
+                reason = f'the norm of the gradients is {norm}'
+                self._stop(runner, reason, losses, updated=False)
+
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.register_forward_hook(keep_losses)
+        runner.optim_wrapper.optimizer.register_step_pre_hook(check_gradients)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Keep the batch at hand."""
+        self._batch = data_batch
+        self._stepped = False
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Any = None,
+    ) -> None:
+        """Average the losses over the processes and look at them."""
+        outputs.update((name, value.detach()) for name, value in outputs.items())
+        all_reduce_dict(outputs, op='mean')
+        losses = {name: float(value) for name, value in outputs.items()}
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            self._stop(runner, f'{bad[0]} is {losses[bad[0]]}', losses)
+        if (runner.iter + 1) % self.interval == 0:
+            logged = self._logged_losses(runner, losses['loss'])
+            if len(logged) > self.window:
+                before = sum(logged[:-1]) / self.window
+                if logged[-1] > self.factor * before:
+                    reason = (
+                        f'the loss is {logged[-1]:.6g}, above {self.factor:g} times the mean '
+                        f'{before:.6g} of the {self.window} logged before'
+                    )
+                    self._stop(runner, reason, losses)
+        self._count_skipped(runner, losses)
+
+    def _logged_losses(self, runner: Runner, loss: float) -> list[float]:
+        """The running loss and those before, in order, from the history that a resume keeps."""
+        number = self.interval * (self.window + 1) - 1
+        history = [*_loss_history(runner, number), loss]
+        ends = range(len(history), self.interval - 1, -self.interval)
+        return [sum(history[end - self.interval : end]) / self.interval for end in ends][::-1]
+
+    def _count_skipped(self, runner: Runner, losses: dict[str, float]) -> None:
+        wrapper = runner.optim_wrapper
+        if not hasattr(wrapper, 'loss_scaler') or not wrapper.should_update():
+            return
+        self._skipped = 0 if self._stepped else self._skipped + 1
+        if self._skipped >= MAX_SKIPPED:
+            scale = wrapper.loss_scaler.get_scale()
+            reason = f'the gradient scaler has skipped {MAX_SKIPPED} steps (scale {scale:g})'
+            self._stop(runner, reason, losses)
+
+    def _stop(
+        self, runner: Runner, reason: str, losses: dict[str, float], updated: bool = True
+    ) -> None:
+        step = runner.iter + 1
+        last = _loss_history(runner, 10)
+        state = dict(
+            reason=reason,
+            iter=step,
+            epoch=runner.epoch,
+            seed=runner.seed,
+            losses=losses,
+            last_losses=last,
+            lr=runner.optim_wrapper.get_lr(),
+            last_checkpoint=runner.message_hub.get_info('last_ckpt'),
+            weights_are='after the step' if updated else 'before the step',
+            batch=describe_batch(self._batch),
+        )
+        make_plain(state)
+        if is_main_process():
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            state['state_dict'] = weights_to_cpu(model.state_dict())
+        path = Path(runner.work_dir, FOLDER, f'iter_{step}_rank{get_rank()}.pth')
+        kept = f'The batch is kept in {path}'
+        try:
+            save_atomically(state, path)
+        except OSError as error:
+            kept = f'The batch could not be kept: {error}'
+        shown = [float(f'{value:.6g}') for value in [*last, *losses.values()]]
+        stop_together(
+            TrainingExplosionError(
+                f'iteration {step} (epoch {runner.epoch + 1}): {reason}. Last losses: {shown}. '
+                f'{kept}. Every checkpoint is left as it was, the last one is '
+                f'{state["last_checkpoint"]}. Mend the cause (learning rate, data), then --resume '
+                'it or an earlier one.'
+            )
+        )
+
+
+def _loss_history(runner: Runner, number: int) -> list[float]:
+    history = runner.message_hub.log_scalars.get('train/loss')
+    return [] if history is None else history.data[0][-number:].tolist()
+
+
+def gradient_norm(runner: Runner, optimizer: Optimizer) -> float:
+    """Norm of all gradients before clipping, of the step about to be made."""
+    wrapper = runner.optim_wrapper
+    if wrapper.clip_grad_kwargs and wrapper.grad_name == 'grad_norm':
+        return float(runner.message_hub.get_scalar('train/grad_norm').current())
+    groups = optimizer.param_groups
+    gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients))
+
+
+def describe_batch(batch: dict[str, Any] | None) -> dict[str, Any]:
+    """The tensors of a batch, and under ``samples`` what is known of their origin."""
+    content = {key: value for key, value in (batch or {}).items() if key != 'data_samples'}
+    samples = (batch or {}).get('data_samples', [])
+    content['samples'] = [dict(sample.metainfo) for sample in samples]
+    return content
+
+
+def save_atomically(content: Any, path: Path) -> None:
+    """``torch.save`` that leaves a whole file or none."""
+    with io.BytesIO() as file:
+        torch.save(content, file)
+        AtomicBackend().put(file.getvalue(), path)

@@ -1,0 +1,1 @@
+"""Optimiser wrappers, their constructors, and sharded training."""

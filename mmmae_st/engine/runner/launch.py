@@ -1,0 +1,59 @@
+"""What a config needs to run where it is started."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.registry import DATA_SAMPLERS, DATASETS
+
+from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.registry import is_component
+
+
+def prepare_runtime(cfg: Config) -> None:
+    """Complete a config in place before the Runner is built.
+
+    Gives the training set the seed of ``randomness``, lets each epoch end with an update where
+    steps are accumulated, and makes several processes work without a GPU: mmengine 0.10.7 selects a
+    CUDA device in both ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner
+    then makes none) and the wrapper gets no device ids.
+
+    Args:
+        cfg: A full config; ``launcher`` is ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        ValueError: If several processes are asked for without a GPU by another launcher than
+            ``'pytorch'``.
+    """
+    _complete_loader(cfg)
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise ValueError(
+            f"launcher={launcher!r} needs GPUs; without one use launcher='pytorch' "
+            '(tools/dist_train.sh)'
+        )
+    if not dist.is_initialized():
+        dist.init_process_group('gloo')
+    if 'strategy' in cfg:  # which wraps the model
+        return
+    wrapper: dict[str, Any] = dict(type='MMDistributedDataParallel', device_ids=None)
+    if cfg.get('find_unused_parameters', False):
+        wrapper['find_unused_parameters'] = True
+    cfg.setdefault('model_wrapper_cfg', wrapper)
+
+
+def _complete_loader(cfg: Config) -> None:
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        # of a config that inherits from a package; mmengine would give it to the function
+        ((cfg.get(key) or {}).get('collate_fn') or {}).pop('_scope_', None)
+    scope = cfg.get('default_scope') or 'mmmae_st'
+    loader = cfg.get('train_dataloader') or Config()
+    seed = cfg.get('randomness', {}).get('seed')
+    if seed is not None and is_component(DATASETS, loader.get('dataset'), VideoDataset, scope):
+        loader.dataset.setdefault('seed', seed)
+    steps = cfg.get('optim_wrapper', {}).get('accumulative_counts', 1)
+    if steps > 1 and is_component(DATA_SAMPLERS, loader.get('sampler'), EpochSampler, scope):
+        loader.sampler.setdefault('multiple_of', loader.batch_size * steps)

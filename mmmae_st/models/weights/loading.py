@@ -1,0 +1,266 @@
+"""Loading weights of any known source into our models, with a report or a clear refusal."""
+
+import inspect
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, PretrainedInit
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from mmmae_st.models.weights.convert import Weights, to_ours
+from mmmae_st.models.weights.describe import known_archs, summarise, token_grids
+from mmmae_st.models.weights.files import read_checkpoint
+from mmmae_st.models.weights.names import some
+from mmmae_st.models.weights.resample import Grid, resize_table
+from mmmae_st.registry import component_class
+
+INIT_CFG_KEYS = ('type', 'checkpoint', 'prefix')
+# an encoder may do without these: a head norms instead, nothing is masked after pretraining
+MAY_BE_UNUSED = ('norm.weight', 'norm.bias', 'mask_token')
+
+
+@dataclass
+class LoadReport:
+    """What became of every parameter; names are those of the model.
+
+    Attributes:
+        matched: Taken as they are.
+        reshaped: Position tables that were resampled, with their old and new lengths.
+        missing: In the model only.
+        unexpected: In the file only, in the parts that were loaded.
+        misfits: In both, in shapes that do not fit.
+        conflicts: Arguments of the model that contradict the file.
+        left_out: In the file only, in parts that were not asked for (a decoder, a head).
+    """
+
+    matched: list[str] = field(default_factory=list)
+    reshaped: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    misfits: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def is_complete(self) -> bool:
+        """Whether the model has all it needs and the file nothing that is wrongly dropped."""
+        dropped = [name for name in self.unexpected if name not in MAY_BE_UNUSED]
+        return not (self.missing or self.misfits or self.conflicts or dropped)
+
+    def __str__(self) -> str:
+        counts = ', '.join(
+            f'{len(getattr(self, kind))} {kind.replace("_", " ")}'
+            for kind in ('matched', 'reshaped', 'missing', 'unexpected', 'misfits', 'left_out')
+        )
+        lines = [counts]
+        if self.left_out:
+            parts = Counter(name.split('.')[0] for name in self.left_out)
+            lines.append('left out: ' + ', '.join(f'{n} of {part}' for part, n in parts.items()))
+        lines += [f'reshaped: {name} {how}' for name, how in self.reshaped.items()]
+        lines += [f'{argument}' for argument in self.conflicts]
+        lines += [f'does not fit: {misfit}' for misfit in self.misfits[:4]]
+        lines += [
+            f'{kind}: {some(found)}'
+            for kind, found in (('missing', self.missing), ('unexpected', self.unexpected))
+            if found
+        ]
+        return '\n  '.join(lines)
+
+
+def init_pretrained(module: BaseModule) -> bool:
+    """Load what ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)`` names.
+
+    Args:
+        module: A ``SpacetimeViT`` or ``SpatiotemporalMAE``.
+
+    Returns:
+        Whether it was done; False if there is no such ``init_cfg`` or it was done before.
+
+    Raises:
+        ValueError: For an unknown key of it, and as ``load_pretrained``.
+    """
+    configs = module.init_cfg if isinstance(module.init_cfg, list) else [module.init_cfg]
+    found = [cfg for cfg in configs if cfg and cfg['type'] in ('Pretrained', PretrainedInit)]
+    if not found or module.is_init:
+        return False
+    if len(configs) > 1:
+        raise ValueError(f"init_cfg of type 'Pretrained' stands alone, got {configs}")
+    unknown = sorted(set(found[0]) - set(INIT_CFG_KEYS))
+    if unknown or not found[0].get('checkpoint'):
+        raise ValueError(
+            f'init_cfg={dict(found[0])}: the valid keys are {INIT_CFG_KEYS}, checkpoint is needed'
+        )
+    load_pretrained(module, found[0]['checkpoint'], found[0].get('prefix'))
+    module.is_init = True
+    return True
+
+
+def load_pretrained(
+    module: BaseModule, checkpoint: str | Path, prefix: str | None = None
+) -> LoadReport:
+    """Load an encoder, or a whole masked autoencoder, from a file of any known source.
+
+    Position tables are resampled where the token grids differ. Parameters of other parts of the
+    file (decoder, classifier, detector) are left out. The report goes to the log.
+
+    Args:
+        module: A ``SpacetimeViT`` or ``SpatiotemporalMAE``.
+        checkpoint: File or http(s) address: a checkpoint of this project (pretraining,
+            recogniser, detector), of mae_st, PySlowFast, VideoMAE or an image MAE, as PyTorch or
+            safetensors file.
+        prefix: Where the weights are below that beginning of the names; ``'backbone.'`` and None
+            are the same.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or the weights do not fill the model; says what the
+            file seems to be, what is missing and which arguments contradict it.
+    """
+    file = read_checkpoint(checkpoint)
+    try:
+        weights = to_ours(file, prefix, _parts(module)['backbone'].tubelet_size)
+    except ValueError as error:
+        raise ValueError(f'{checkpoint} cannot be loaded: {error}') from error
+    fitted, report = fit(module, weights)
+    name = type(module).__name__
+    what = summarise(weights.state, weights.source, weights.config)
+    if not report.is_complete():
+        raise ValueError(f'{checkpoint} does not fill {name}. It seems to be {what}.\n  {report}')
+    module.load_state_dict(fitted)
+    print_log(f'{name} loads {checkpoint}, {what}\n  {report}', logger='current')
+    return report
+
+
+def fit(module: BaseModule, weights: Weights) -> tuple[dict[str, Tensor], LoadReport]:
+    """Choose and resample the tensors for a model; it is not changed."""
+    parts = _parts(module)
+    begin = 'backbone.' if len(parts) == 1 else ''
+    report = LoadReport(left_out=list(weights.left_out), conflicts=_conflicts(parts, weights))
+    offered = {}
+    for name, tensor in weights.state.items():
+        if name.split('.')[0] in parts:
+            offered[name.removeprefix(begin)] = tensor
+        else:
+            report.left_out.append(name)
+    wanted = module.state_dict()
+    report.missing = [name for name in wanted if name not in offered]
+    report.unexpected = [name for name in offered if name not in wanted]
+
+    fitted = {}
+    for name, target in wanted.items():
+        if name not in offered:
+            continue
+        tensor = offered[name]
+        grids = _table_grids(parts, weights, begin + name, tensor, target)
+        if grids is not None and grids[0] != grids[1]:
+            tensor = resize_table(tensor, *grids)
+            report.reshaped[name] = ' to '.join('x'.join(map(str, grid)) for grid in grids)
+        elif tensor.shape == target.shape:
+            report.matched.append(name)
+        else:
+            report.misfits.append(
+                f'{name} is {tuple(tensor.shape)} in the file, {tuple(target.shape)} in the model'
+            )
+        fitted[name] = tensor
+    return fitted, report
+
+
+def _parts(module: BaseModule) -> dict[str, Any]:
+    """The modules by the part of our names that they hold."""
+    if not hasattr(module, 'backbone'):
+        return dict(backbone=module)
+    return {name: getattr(module, name) for name in ('backbone', 'decoder', 'head')}
+
+
+def _table_grids(
+    parts: dict[str, Any], weights: Weights, name: str, tensor: Tensor, target: Tensor
+) -> tuple[Grid, Grid] | None:
+    """Grids that a position table has in the file and in the model, None if nothing is to do."""
+    part, _, rest = name.partition('.')
+    kind = rest.removeprefix('pos_embed.')
+    if kind not in ('spatial', 'temporal', 'joint') or tensor.shape[2] != target.shape[2]:
+        return None
+    if weights.source == 'mmmae_st' and tensor.shape == target.shape:
+        return None  # frames of ours need not be square
+    t, h, w = parts[part].pos_embed.grid
+    if kind == 'temporal':
+        return (tensor.shape[1], 1, 1), (t, 1, 1)
+    grid = token_grids(weights.state)[part]
+    if grid is None:
+        return None
+    if kind == 'spatial':
+        return (1, *grid[1:]), (1, h, w)
+    return grid, (t, h, w)
+
+
+def _conflicts(parts: dict[str, Any], weights: Weights) -> list[str]:
+    encoder = parts['backbone']
+    kernel = weights.state['backbone.patch_embed.proj.weight']
+    theirs = dict(weights.config['backbone'], embed_dims=kernel.shape[0])
+    ours = dict(
+        embed_dims=encoder.embed_dims,
+        patch_size=encoder.patch_size,
+        tubelet_size=encoder.tubelet_size,
+        pos_embed=encoder.pos_embed.kind,
+        with_cls_token=encoder.cls_token is not None,
+    )
+    if weights.source != 'mmmae_st' and isinstance(theirs['arch'], str):
+        theirs['num_heads'] = known_archs()[theirs['arch']][2]
+        ours['num_heads'] = encoder.blocks[0].attn.num_heads
+    found = _differences('backbone', theirs, ours)
+    if theirs['patch_size'] != encoder.patch_size:
+        found.append('kernels of patches are not resampled: take weights of the same patch size')
+    if 'decoder' in parts and 'decoder' in weights.config:
+        decoder, head = parts['decoder'], parts['head']
+        ours = dict(
+            num_heads=decoder.blocks[0].attn.num_heads,
+            cls_token=decoder.cls_source,
+            pos_embed=decoder.pos_embed.kind,
+        )
+        found += _differences('decoder', weights.config['decoder'], ours)
+        ours = dict(frames=head.frames, target=head.target)
+        found += _differences('head', weights.config['head'], ours)
+    return found + _contradictions(parts, weights.trained_as)
+
+
+def _contradictions(parts: dict[str, Any], trained_as: Mapping[str, Any]) -> list[str]:
+    """What changes the outputs but no shape; only the config of the run tells it."""
+    encoder = parts['backbone']
+    ours: dict[str, dict[str, Any]] = dict(
+        backbone=dict(
+            num_heads=encoder.blocks[0].attn.num_heads, norm_eps=encoder.blocks[0].norm1.eps
+        )
+    )
+    if 'decoder' in parts:
+        decoder, head = parts['decoder'], parts['head']
+        ours['decoder'] = dict(
+            num_heads=decoder.blocks[0].attn.num_heads, norm_eps=decoder.blocks[0].norm1.eps
+        )
+        ours['head'] = dict(frames=head.frames, target=head.target)
+    found = []
+    for part, values in ours.items():
+        theirs = trained_as.get(part) or {}
+        kind = component_class(MODELS, theirs, 'mmmae_st')
+        if kind is not type(parts[part]):
+            continue
+        parameters = inspect.signature(kind).parameters
+        theirs = {name: item.default for name, item in parameters.items()} | theirs
+        arch = theirs.get('arch')
+        if arch is not None:
+            theirs['num_heads'] = (
+                arch['num_heads'] if isinstance(arch, Mapping) else known_archs()[arch][2]
+            )
+        found += _differences(part, theirs, values)
+    return found
+
+
+def _differences(part: str, theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    return [
+        f'{part}.{key} is {value!r} but the file needs {theirs[key]!r}'
+        for key, value in ours.items()
+        if theirs.get(key) is not None and theirs[key] != value
+    ]

@@ -1,0 +1,307 @@
+"""Whole training runs in processes of their own, that can be killed.
+
+A fork server imports the libraries once; a run then starts in a fraction of a second. Each run is
+``tools/train.py``, or another script, with a command line and, when asked, with one of the
+saboteurs below.
+"""
+
+import json
+import multiprocessing
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+_base_ = {base!r}
+default_hooks = dict(
+    checkpoint=dict(interval=1, by_epoch=False, max_keep_ckpts=3),
+    step_seed=dict(type='StepSeedHook'),
+    explosion=dict(type='ExplosionHook', interval=1),
+    broken_videos=dict(type='BrokenVideosHook', interval=1),
+    preemption=dict(type='PreemptionHook'),
+)
+custom_hooks = []
+train_dataloader = dict(dataset=dict(data_root={data!r}))
+{validation}
+visualizer = dict(vis_backends=[])
+{extra}
+"""
+VALIDATION = 'val_dataloader = dict(dataset=dict(data_root={data!r}))'
+NO_VALIDATION = 'val_dataloader = val_cfg = val_evaluator = None'
+DROP_PATH = 'model = dict(backbone=dict(drop_path_rate=0.5))'
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server must have no threads when it forks
+_server = multiprocessing.get_context('forkserver')
+_server.set_forkserver_preload(
+    [f'mmmae_st.{name}' for name in ('engine', 'models', 'datasets', 'evaluation')]
+    + ['matplotlib.pyplot', 'yapf.yapflib.yapf_api']
+)
+
+
+class Run:
+    """Processes of one run, their output and their end."""
+
+    def __init__(self, processes: list[BaseProcess], logs: list[Path]) -> None:
+        self.processes = processes
+        self.logs = logs
+
+    def wait(self, timeout: float = 120.0) -> list[int]:
+        """Exit codes of the processes; minus the signal for those killed."""
+        end = time.monotonic() + timeout
+        for process in self.processes:
+            process.join(max(end - time.monotonic(), 0))
+        late = [process for process in self.processes if process.is_alive()]
+        for process in late:
+            process.kill()
+        assert not late, f'still running after {timeout} s:\n{self.output()}'
+        return [process.exitcode for process in self.processes]
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        for process in self.processes:
+            if process.is_alive():
+                os.kill(process.pid, number)
+
+    def output(self) -> str:
+        return '\n'.join(log.read_text(errors='replace') for log in self.logs if log.exists())
+
+
+def write_config(
+    folder: Path, data: Path, extra: str = DROP_PATH, validation: str = VALIDATION
+) -> Path:
+    """The smoke config on the videos of ``data``, with our hooks and ``extra`` lines."""
+    path = folder / 'config.py'
+    path.write_text(
+        CONFIG.format(
+            base=str(ROOT / 'configs/smoke.py'),
+            data=str(data),
+            extra=extra,
+            validation=validation.format(data=str(data)),
+        )
+    )
+    return path
+
+
+def start(
+    config: Path,
+    work_dir: Path,
+    *options: str,
+    arguments: Sequence[str] = (),
+    world_size: int = 1,
+    saboteur: Callable[[], None] | None = None,
+    script: str = 'tools/train.py',
+) -> Run:
+    """Start a script; ``options`` are ``--cfg-options``."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    number = len(list(work_dir.glob('*.out')))
+    argv = [str(config), '--work-dir', str(work_dir), *arguments]
+    if options:
+        argv += ['--cfg-options', *options]
+    if world_size > 1:
+        argv += ['--launcher', 'pytorch']
+    port = free_port()
+    processes, logs = [], []
+    for rank in range(world_size):
+        log = work_dir / f'{number + rank:03}.out'
+        log.touch()
+        env = dict(
+            RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=world_size, MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port, SAMPLES=work_dir / f'samples_{rank}.jsonl', OMP_NUM_THREADS=1,
+            GLOO_SOCKET_IFNAME='lo',
+        )  # fmt: skip
+        env = {key: str(value) for key, value in env.items()}
+        process = _server.Process(target=_run, args=(script, argv, env, str(log), saboteur))
+        process.start()
+        processes.append(process)
+        logs.append(log)
+    return Run(processes, logs)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def samples(work_dir: Path, rank: int = 0) -> list[dict]:
+    """What each iteration was given, in the order in which it was done."""
+    lines = (work_dir / f'samples_{rank}.jsonl').read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _run(
+    script: str,
+    argv: list[str],
+    env: dict[str, str],
+    log: str,
+    saboteur: Callable[[], None] | None,
+) -> None:
+    os.setpgid(0, 0)
+    os.environ.update(env)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [script, *argv]
+    format_config_once()
+    record_samples()
+    if saboteur is not None:
+        saboteur()
+    runpy.run_path(str(ROOT / script), run_name='__main__')
+
+
+def format_config_once() -> None:
+    """mmengine formats the whole config for every checkpoint, which takes longer than a step."""
+    from mmengine.config import Config
+
+    text, cache = Config.pretty_text.fget, []
+
+    def cached(self):
+        if not cache:
+            cache.append(text(self))
+        return cache[0]
+
+    Config.pretty_text = property(cached)
+
+
+def record_samples() -> None:
+    """Write a line for each decoded video and each iteration."""
+    from mmengine.runner import EpochBasedTrainLoop
+
+    from mmmae_st.datasets.transforms import LoadClips
+
+    file = os.open(os.environ['SAMPLES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(**content: object) -> None:
+        os.write(file, (json.dumps(content) + '\n').encode())
+
+    load, step = LoadClips.transform, EpochBasedTrainLoop.run_iter
+
+    def transform(self, results):
+        note(decoded=results['path'], key=results['sample_key'])
+        return load(self, results)
+
+    def run_iter(self, idx, data_batch):
+        note(
+            iter=self.iter,
+            paths=[sample.path for sample in data_batch['data_samples']],
+            frames=[sample.frame_inds.tolist() for sample in data_batch['data_samples']],
+            ids=[ids.tolist() for ids in data_batch['ids_keep']],
+            sums=[int(clips.sum()) for clips in data_batch['inputs']],
+        )
+        step(self, idx, data_batch)
+
+    LoadClips.transform = transform
+    EpochBasedTrainLoop.run_iter = run_iter
+
+
+def die_inside_save(number: int, share: float) -> None:
+    """Saboteur: SIGKILL while checkpoint ``number`` is written, after ``share`` of its bytes.
+
+    At 1.0 it is written but not yet renamed. Give it as ``functools.partial``.
+    """
+    from mmmae_st.fileio.atomic_file import AtomicBackend, temporary_name
+
+    put, count = AtomicBackend.put, [0]
+
+    def dying_put(self, obj, filepath):
+        if str(filepath).endswith('.pth'):
+            count[0] += 1
+            if count[0] == number:
+                temporary_name(Path(filepath)).write_bytes(obj[: int(len(obj) * share)])
+                os.kill(os.getpid(), signal.SIGKILL)
+        put(self, obj, filepath)
+
+    AtomicBackend.put = dying_put
+
+
+def fail_on_rank(rank: int, number: int) -> None:
+    """Saboteur: an error in one process, at iteration ``number``."""
+    from mmengine.runner import EpochBasedTrainLoop
+
+    step = EpochBasedTrainLoop.run_iter
+
+    def run_iter(self, idx, data_batch):
+        if os.environ['RANK'] == str(rank) and self.iter == number:
+            raise ZeroDivisionError('the cause of it all')
+        step(self, idx, data_batch)
+
+    EpochBasedTrainLoop.run_iter = run_iter
+
+
+def die_before_pointer(number: int) -> None:
+    """Saboteur: SIGKILL when the checkpoint is complete but ``last_checkpoint`` is not."""
+    from mmmae_st.fileio.atomic_file import AtomicBackend
+
+    put, count = AtomicBackend.put, [0]
+
+    def dying_put(self, obj, filepath):
+        if str(filepath).endswith('last_checkpoint'):
+            count[0] += 1
+            if count[0] == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+        put(self, obj, filepath)
+
+    AtomicBackend.put = dying_put
+
+
+LAST = 8  # iterations of the smoke config on eight videos, one process
+
+
+EXACT_HISTORIES = ('train/loss', 'train/lr', 'train/base_lr', 'train/grad_norm')
+
+
+def final_state(work_dir: Path, last: int) -> dict:
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{last}.pth')
+    return torch.load(work_dir / f'iter_{last}.pth', weights_only=True)
+
+
+def assert_same_bits(ours, theirs, path: str = '') -> None:
+    assert type(ours) is type(theirs), path
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), path
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys(), path
+        for key in ours:
+            assert_same_bits(ours[key], theirs[key], f'{path}.{key}')
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), path
+        for i, pair in enumerate(zip(ours, theirs, strict=True)):
+            assert_same_bits(*pair, f'{path}[{i}]')
+    else:
+        assert ours == theirs, path
+
+
+def assert_same_run(reference: Path, resumed: Path, world_size: int = 1, last: int = LAST) -> None:
+    """Weights, optimiser, schedules, logged histories and the samples of every iteration."""
+    ours, theirs = final_state(resumed, last), final_state(reference, last)
+    for key in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same_bits(ours[key], theirs[key], key)
+    for key in EXACT_HISTORIES:
+        history = ours['message_hub']['log_scalars'][key]['log']
+        assert len(history) == last
+        assert_same_bits(history, theirs['message_hub']['log_scalars'][key]['log'], key)
+    for rank in range(world_size):
+        steps = [
+            {line['iter']: line for line in samples(folder, rank) if 'iter' in line}
+            for folder in (reference, resumed)
+        ]
+        assert steps[0] == steps[1]
+        assert sorted(steps[0]) == list(range(last))
+
+
+def wait_for_iteration(work_dir: Path, number: int, rank: int = 0) -> None:
+    end = time.monotonic() + 120
+    file = work_dir / f'samples_{rank}.jsonl'
+    while time.monotonic() < end:
+        if file.exists() and f'"iter": {number},' in file.read_text():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f'iteration {number} was not reached')

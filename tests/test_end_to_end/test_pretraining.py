@@ -1,0 +1,104 @@
+"""Pretraining from video files to a checkpoint, through the command line as users run it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from support.smoke_runs import ROOT, dist_train, free_port, scalars, train
+
+
+def test_one_process_writes_checkpoint_logs_and_pictures(data_root, tmp_path):
+    result = train('--amp', data_root=data_root, work_dir=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = scalars(tmp_path)
+    assert len(rows) == 8  # 9 videos in batches of 2, the odd one dropped, twice
+    assert all({'loss', 'lr', 'data_time', 'time', 'effective_epoch'} <= set(r) for r in rows)
+    assert rows[-1]['effective_epoch'] == 4.0
+    assert 'One update takes 2 videos' in result.stderr + result.stdout
+    assert list(tmp_path.glob('*/vis_data/events.out.tfevents*'))
+    assert list(tmp_path.glob('*/vis_data/vis_image/*reconstruction*.png'))
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
+    assert all(v.dtype is torch.float32 for v in checkpoint['state_dict'].values())
+    assert 'held_out/loss' in result.stderr + result.stdout
+
+
+def test_two_processes_then_resume_equals_one_long_run(data_root, tmp_path):
+    long, cut = tmp_path / 'long', tmp_path / 'cut'
+    result = dist_train(2, data_root=data_root, work_dir=long, PORT=free_port())
+    assert result.returncode == 0, result.stderr
+    assert 'x 2 processes' in result.stderr + result.stdout
+    # Stopped after the first of the two epochs, the schedule being that of two.
+    first = dist_train(
+        2, 'train_cfg.max_epochs=1', data_root=data_root, work_dir=cut, PORT=free_port()
+    )
+    assert first.returncode == 0, first.stderr
+    second = dist_train(2, '--resume', data_root=data_root, work_dir=cut, PORT=free_port())
+    assert second.returncode == 0, second.stderr
+    assert 'resumed epoch: 1' in second.stderr + second.stdout
+    a = torch.load(long / 'epoch_2.pth', weights_only=True)['state_dict']
+    b = torch.load(cut / 'epoch_2.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_two_nodes_of_one_process_meet_on_the_loopback_address(data_root, tmp_path):
+    command = [str(ROOT / 'tools/dist_train.sh'), str(ROOT / 'configs/smoke.py'), '1']
+    env = {
+        **os.environ,
+        'PYTHON': sys.executable,
+        'CUDA_VISIBLE_DEVICES': '',
+        'OMP_NUM_THREADS': '1',
+        'NNODES': '2',
+        'MASTER_ADDR': '127.0.0.1',
+        'PORT': free_port(),
+    }
+    options = [f'{s}_dataloader.dataset.data_root={data_root}' for s in ('train', 'val')]
+    nodes = [
+        subprocess.Popen(
+            [*command, '--work-dir', str(tmp_path), '--cfg-options', *options],
+            cwd=data_root,
+            env={**env, 'NODE_RANK': str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], outputs
+    assert 'x 2 processes' in outputs[0]
+    assert (tmp_path / 'epoch_2.pth').exists()
+
+
+def test_compiled_model_gives_the_same_losses(data_root, tmp_path):
+    losses = []
+    for name, options in (('eager', []), ('compiled', ['compile=True'])):
+        result = train(
+            'train_cfg.max_epochs=1', *options, data_root=data_root, work_dir=tmp_path / name
+        )
+        assert result.returncode == 0, result.stderr
+        losses.append([row['loss'] for row in scalars(tmp_path / name)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('train_dataloader.dataset.ann_file=no_such.txt', 'no_such.txt'),
+        ('train_dataloader.dataset.data_prefix.video=nothing_here', 'nothing_here'),
+        ('model.backbone.drop_path=0.1', 'drop_path'),
+        ('model.backbone.img_size=30', '30x30'),
+        ('train_dataloader.dataset.pipeline.3.ratio=1.5', '1.5'),
+        ('train_dataloader.dataset.pipeline.3.ratio=0.0', '0.0'),
+        ('train_dataloader.dataset.pipeline.0.num_clips=0', 'num_clips'),
+        ('train_dataloader.batch_size=10', 'an epoch has no step: 9 videos'),
+    ],
+)
+def test_bad_input_stops_with_its_name(option, message, data_root, tmp_path):
+    result = train(option, data_root=data_root, work_dir=tmp_path)
+    assert result.returncode == 1
+    said = result.stdout + result.stderr
+    errors = re.findall(r'^(?:\w+Error|train.py: error): .*(?:\n .*)*', said, re.MULTILINE)
+    assert errors and message in errors[-1], result.stdout[-3000:] + result.stderr[-3000:]
