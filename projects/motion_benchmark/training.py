@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import MODELS
 
@@ -379,8 +380,6 @@ def _train(cfg: Config) -> tuple[Runner, TrainingLoss]:
 
 
 def _save(runner: Runner, checkpoint: Path) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    part = checkpoint.with_suffix('.part')
     state = {name: value.cpu() for name, value in runner.model.state_dict().items()}
-    torch.save(dict(state_dict=state), part)
-    part.replace(checkpoint)
+    with written_whole(checkpoint) as temporary:
+        torch.save(dict(state_dict=state), temporary)

@@ -27,7 +27,6 @@ import json
 import os
 import platform
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +46,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import Dataset
 
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.compat.versions import version_of
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import scan_folder
 from mmmae_st.datasets.readers import BACKENDS, VideoReadError
@@ -210,12 +210,7 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
 def machine() -> dict:
     """CPU and versions."""
     packages = ('torch', 'av', 'decord', 'mmaction2', 'opencv-python-headless')
-    found: dict[str, str | None] = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except ImportError:
-            found[package] = None
+    found = {package: version_of(package) for package in packages}
     return dict(cpus=os.cpu_count(), cpu=platform.processor() or platform.machine(), **found)
 
 

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.fileio.safe_loading import download_once
 from mmmae_st.models.weights.names import some
 
@@ -90,7 +91,7 @@ def write_checkpoint(
     wrapper: str | None = 'state_dict',
     meta: dict[str, Any] | None = None,
 ) -> None:
-    """Write parameters; the suffix ``.safetensors`` chooses that format.
+    """Write parameters whole; the suffix ``.safetensors`` chooses that format.
 
     Args:
         path: File to write.
@@ -99,15 +100,17 @@ def write_checkpoint(
         meta: Plain notes that ``read_checkpoint`` gives back (not kept without a wrapper).
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().contiguous().clone() for name, tensor in state.items()}
     if path.suffix == '.safetensors':
         notes = {'format': 'pt'} | ({META_KEY: json.dumps(meta)} if meta else {})
-        save_file(state, path, metadata=notes)
-    elif wrapper is None:
-        torch.save(state, path)
-    else:
-        torch.save({wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {}), path)
+        with written_whole(path) as temporary:
+            save_file(state, temporary, metadata=notes)
+        return
+    content: Mapping[str, Any] = state
+    if wrapper is not None:
+        content = {wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {})
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
 
 
 def _local_file(path: str | Path) -> Path:
