@@ -30,7 +30,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(target)
-    _remove(temporary)  # what a killed write has left
+    if temporary.is_dir():  # of a killed write; a file is written over
+        shutil.rmtree(temporary)
     try:
         yield temporary
         complete(target)
