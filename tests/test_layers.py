@@ -40,6 +40,15 @@ def test_an_import_brings_only_what_is_below(module, layers):
     assert not HEAVY & {name[0] for name in loaded}
 
 
+def test_the_picture_of_the_layers_can_be_made_again(tmp_path):
+    pytest.importorskip('grimp')
+    picture, program = tmp_path / 'layers.png', ROOT / 'docs' / 'draw_architecture.py'
+    command = [sys.executable, program, '--out', picture]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert picture.read_bytes()[:4] == b'\x89PNG'
+    assert int(said.split(': ')[1].split()[0]) >= 14  # rooms
+
+
 def imported(path):
     """First parts of the modules that a file imports, and of those it gets relatively ('.')."""
     for node in ast.walk(ast.parse(path.read_text())):
