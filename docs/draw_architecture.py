@@ -70,7 +70,7 @@ def draw_room(axes: Axes, bottom: float, room: str) -> None:
             boxstyle='round,pad=0,rounding_size=0.08',
             facecolor=BOX,
             edgecolor=EDGE,
-        )  # fmt: skip
+        )
     )
     axes.text(0.15, bottom + HEIGHT - 0.24, room, weight='bold', size=12, color=INK)
     for i, text in enumerate(describe(room)):
