@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from mmmae_st.models import hog
+
 Grid = tuple[int, int, int]
 
 IMAGENET_PREPROCESSOR = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
@@ -171,7 +173,11 @@ def _head(
     patch, tubelet = backbone['patch_size'], backbone['tubelet_size']
     head: dict[str, Any] = dict(embed_dims=width, patch_size=patch, tubelet_size=tubelet)
     rules = dict(mae_st='linspace', pyslowfast='stride')
-    if tubelet > 1 and values == tubelet * patch**2 * backbone.get('in_channels', 3):
+    cells = (patch // hog.CELL) ** 2 * hog.BINS
+    pixels, channels = patch**2, backbone.get('in_channels', 3)
+    if values in (cells * channels, tubelet * cells * channels):
+        head['target'], pixels = 'hog', cells
+    if tubelet > 1 and values == tubelet * pixels * channels:
         head['frames'] = 'all'
     elif source in rules:
         head['frames'] = rules[source]
