@@ -10,7 +10,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmmae_st.models.weights import init_pretrained
-from mmmae_st.patching import removed_ids, token_grid, unpatchify
+from mmmae_st.patching import removed_ids, unpatchify
 from mmmae_st.registry import MODELS
 
 
@@ -123,10 +123,10 @@ class SpatiotemporalMAE(BaseModel):
         if not self.head.predicts_pixels:
             return results
 
-        mask = torch.zeros(len(inputs), t * h * w, dtype=torch.bool, device=inputs.device)
+        mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
         mask.scatter_(1, ids_removed, True)
         decoded = torch.empty_like(pred, dtype=torch.float32)
-        rows = torch.arange(len(inputs), device=inputs.device)[:, None]
+        rows = torch.arange(inputs.shape[0], device=inputs.device)[:, None]
         decoded[rows, ids_all] = self.head.to_pixels(pred, inputs, ids_all)
         pixels = self.head.pixel_patches(inputs, None)
         views = dict(
@@ -176,7 +176,7 @@ class SpatiotemporalMAE(BaseModel):
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None
     ) -> tuple[int, int, int]:
         backbone = self.backbone
-        grid = token_grid(inputs.shape[2:], backbone.tubelet_size, backbone.patch_size)
+        grid = backbone.token_grid(inputs)
         drawn = data_samples[0].get('grid') if data_samples else None
         if drawn is not None and tuple(drawn) != grid:
             raise ValueError(
