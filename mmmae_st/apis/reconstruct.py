@@ -16,7 +16,7 @@ from mmmae_st.datasets.transforms.masking import draw_block, draw_frame, draw_ra
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.models.mae_head import patch_statistics
 from mmmae_st.models.pictures import clips_from_patches, in_token_order
-from mmmae_st.patching import removed_ids, select_patches, token_grid
+from mmmae_st.patching import removed_ids, select_patches
 from mmmae_st.visualization.reconstruction import NORMALIZED_NOTE, Restored
 
 MASKS = dict(random=draw_random, tube=draw_tube, frame=draw_frame, block=draw_block)
@@ -76,13 +76,13 @@ def restore(
     """
     if statistics not in STATISTICS:
         raise ValueError(f'statistics must be one of {STATISTICS}, got {statistics!r}')
-    head, backbone = model.head, model.backbone
+    head = model.head
     if not head.predicts_pixels:
         raise ValueError(f'a model with head.target={head.target!r} predicts no pixels to show')
     device = next(model.parameters()).device
     clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
     video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)
-    grid = token_grid(video.shape[2:], backbone.tubelet_size, backbone.patch_size)
+    grid = model.backbone.token_grid(video)
     num_tokens = grid[0] * grid[1] * grid[2]
     ids_keep = draw_mask(mask, grid, ratio, seed).to(device)
     ids_removed = removed_ids(ids_keep, num_tokens)

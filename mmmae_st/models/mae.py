@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmmae_st.models.pictures import clips_from_patches, in_token_order
 from mmmae_st.models.weights import init_pretrained
-from mmmae_st.patching import removed_ids, token_grid
+from mmmae_st.patching import removed_ids
 from mmmae_st.registry import MODELS
 
 
@@ -124,7 +124,7 @@ class SpatiotemporalMAE(BaseModel):
         if not self.head.predicts_pixels:
             return results
 
-        mask = torch.zeros(len(inputs), t * h * w, dtype=torch.bool, device=inputs.device)
+        mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
         mask.scatter_(1, ids_removed, True)
         decoded = in_token_order(self.head.to_pixels(pred, inputs, ids_all), ids_all)
         pixels = self.head.pixel_patches(inputs, None)
@@ -173,7 +173,7 @@ class SpatiotemporalMAE(BaseModel):
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None
     ) -> tuple[int, int, int]:
         backbone = self.backbone
-        grid = token_grid(inputs.shape[2:], backbone.tubelet_size, backbone.patch_size)
+        grid = backbone.token_grid(inputs)
         drawn = data_samples[0].get('grid') if data_samples else None
         if drawn is not None and tuple(drawn) != grid:
             raise ValueError(

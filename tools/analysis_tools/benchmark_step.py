@@ -134,12 +134,12 @@ class Reference(torch.nn.Module):
         self.plain = MaeStPretrain(
             decoder_embed_dim=decoder.embed_dims,
             decoder_depth=len(decoder.blocks),
-            decoder_num_heads=decoder.blocks[0].attn.num_heads,
+            decoder_num_heads=decoder.num_heads,
             norm_pix_loss=head.target == 'normalized_pixels',
             encoder=dict(
                 embed_dim=backbone.embed_dims,
                 depth=len(backbone.blocks),
-                num_heads=backbone.blocks[0].attn.num_heads,
+                num_heads=backbone.num_heads,
                 img_size=h * backbone.patch_size,
                 num_frames=t * backbone.tubelet_size,
                 patch_size=backbone.patch_size,
@@ -183,11 +183,11 @@ class HuggingFace(torch.nn.Module):
             tubelet_size=backbone.tubelet_size,
             hidden_size=backbone.embed_dims,
             num_hidden_layers=len(backbone.blocks),
-            num_attention_heads=backbone.blocks[0].attn.num_heads,
+            num_attention_heads=backbone.num_heads,
             intermediate_size=4 * backbone.embed_dims,
             decoder_hidden_size=decoder.embed_dims,
             decoder_num_hidden_layers=len(decoder.blocks),
-            decoder_num_attention_heads=decoder.blocks[0].attn.num_heads,
+            decoder_num_attention_heads=decoder.num_heads,
             decoder_intermediate_size=4 * decoder.embed_dims,
             norm_pix_loss=ours.head.target == 'normalized_pixels',
         )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmmae_st.models import hog
+from mmmae_st.models.archs import ARCHS
 
 Grid = tuple[int, int, int]
 
@@ -108,17 +109,10 @@ def _grid(steps: int, area: float) -> Grid | None:
     return (steps, side, side) if side * side == area else None
 
 
-def known_archs() -> dict[str, tuple[int, int, int]]:
-    """Width, depth and heads of the named encoders."""
-    from mmmae_st.models.archs import ARCHS  # that module imports this package
-
-    return ARCHS
-
-
 def _arch(state: Mapping[str, Tensor]) -> str | dict[str, Any]:
     width = state['backbone.patch_embed.proj.weight'].shape[0]
     depth = _depth(state, 'backbone')
-    known = [name for name, arch in known_archs().items() if arch[:2] == (width, depth)]
+    known = [name for name, arch in ARCHS.items() if arch[:2] == (width, depth)]
     return known[0] if known else dict(embed_dims=width, depth=depth, num_heads=None)
 
 
