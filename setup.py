@@ -30,8 +30,8 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['mmmae_st', 'mmmae_st.*']),
-    # Configs, tools and the model index, which mmengine and mim look for in every OpenMMLab package;
-    # in a checkout links stand in that folder.
+    # Configs, tools and the model index, where mmengine and mim look for them; the checkout has
+    # links in that folder.
     package_data={'mmmae_st': ['.mim/**/*']},
     exclude_package_data={
         'mmmae_st': ['*/__pycache__/*', '*/analysis_tools/loader_benchmark/*', '*/references/*']

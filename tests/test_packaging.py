@@ -164,7 +164,9 @@ def test_what_a_tool_lacks_outside_the_checkout_is_one_line(installed, tmp_path,
     tiny = ['--cfg-options', 'model.backbone.arch=tiny', 'model.decoder.encoder_dims=192']
     args = [arg.replace('CONFIGS', str(mim / 'configs')) for arg in args]
     args += tiny if len(args) > 1 else []
-    result = call_python(python, mim / 'tools' / 'analysis_tools' / args[0], *args[1:], cwd=tmp_path)
+    result = call_python(
+        python, mim / 'tools' / 'analysis_tools' / args[0], *args[1:], cwd=tmp_path
+    )
     assert result.returncode == 1
     assert 'needs a checkout' in result.stderr.splitlines()[-1]
     assert 'Traceback' not in result.stderr
