@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 TINY = dict(img_size=32, num_frames=4, patch_size=16)
 TINY_ARCH = dict(embed_dims=32, depth=1, num_heads=2)
@@ -72,15 +73,17 @@ def check_recognition() -> str:
 
     model = build_model(
         'mmaction',
-        type='Recognizer3D',
-        data_preprocessor=dict(
-            type='ActionDataPreprocessor',
-            mean=[114.75] * 3,
-            std=[57.375] * 3,
-            format_shape='NCTHW',
+        dict(
+            type='Recognizer3D',
+            data_preprocessor=dict(
+                type='ActionDataPreprocessor',
+                mean=[114.75] * 3,
+                std=[57.375] * 3,
+                format_shape='NCTHW',
+            ),
+            backbone=tiny_backbone('pooled'),
+            cls_head=dict(type='TimeSformerHead', num_classes=2, in_channels=32),
         ),
-        backbone=tiny_backbone('pooled'),
-        cls_head=dict(type='TimeSformerHead', num_classes=2, in_channels=32),
     )
     clips = [torch.randint(0, 256, (1, 3, 4, 32, 32), dtype=torch.uint8) for _ in range(2)]
     samples = [ActionDataSample().set_gt_label(label) for label in range(2)]
@@ -106,19 +109,21 @@ def check_detection() -> str:
         raise RuntimeError(f'roi_align of mmcv gives {pooled.flatten().tolist()} for ones')
     build_model(
         'mmdet',
-        type='FastRCNN',
-        backbone=tiny_backbone('featmap'),
-        roi_head=dict(
-            type='AVARoIHead',
-            bbox_roi_extractor=dict(
-                type='SingleRoIExtractor3D', roi_layer_type='RoIAlign', output_size=2
+        dict(
+            type='FastRCNN',
+            backbone=tiny_backbone('featmap'),
+            roi_head=dict(
+                type='AVARoIHead',
+                bbox_roi_extractor=dict(
+                    type='SingleRoIExtractor3D', roi_layer_type='RoIAlign', output_size=2
+                ),
+                bbox_head=dict(
+                    type='BBoxHeadAVA', background_class=True, in_channels=32, num_classes=81
+                ),
             ),
-            bbox_head=dict(
-                type='BBoxHeadAVA', background_class=True, in_channels=32, num_classes=81
-            ),
+            train_cfg=dict(rcnn=None),
+            test_cfg=dict(rcnn=None),
         ),
-        train_cfg=dict(rcnn=None),
-        test_cfg=dict(rcnn=None),
     )
     return f'mmdet {version_of("mmdet")}, mmcv {version_of("mmcv")} with compiled operations'
 
@@ -186,13 +191,15 @@ def training_step(device: str) -> None:
 
     model = build_model(
         'mmmae_st',
-        type='SpatiotemporalMAE',
-        backbone=tiny_backbone('tokens'),
-        decoder=dict(
-            type='MAEDecoder', encoder_dims=32, embed_dims=32, depth=1, num_heads=2, **TINY
+        dict(
+            type='SpatiotemporalMAE',
+            backbone=tiny_backbone('tokens'),
+            decoder=dict(
+                type='MAEDecoder', encoder_dims=32, embed_dims=32, depth=1, num_heads=2, **TINY
+            ),
+            head=dict(type='MAEHead', embed_dims=32),
+            data_preprocessor=dict(type='ClipDataPreprocessor'),
         ),
-        head=dict(type='MAEHead', embed_dims=32),
-        data_preprocessor=dict(type='ClipDataPreprocessor'),
     ).to(device)
     clips = torch.randint(0, 256, (2, 3, 4, 32, 32), dtype=torch.uint8)
     data = model.data_preprocessor(dict(inputs=[clips], ids_keep=[torch.tensor([[0, 3]] * 2)]))
@@ -203,7 +210,7 @@ def training_step(device: str) -> None:
         raise RuntimeError(f'the loss of a training step on {device} is {loss.item()}')
 
 
-def build_model(scope: str, **cfg):
+def build_model(scope: str, cfg: dict) -> Any:
     """A model from its config, in the scope of a package."""
     from mmengine.config import ConfigDict
     from mmengine.registry import MODELS, init_default_scope
