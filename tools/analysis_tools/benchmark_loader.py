@@ -30,17 +30,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
-from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
-from loader_benchmark.timing import (
-    TimedLoader,
-    one_thread,
-    soak,
-    summarise,
-    time_loaders,
-    time_transforms,
-    video_keys,
-)
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import Dataset
@@ -54,6 +43,23 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, random_scene
 from mmmae_st.datasets.synthetic.scenes import render
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.fileio.video_writer import write_video
+
+try:
+    from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
+    from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
+    from loader_benchmark.timing import (
+        TimedLoader,
+        one_thread,
+        soak,
+        summarise,
+        time_loaders,
+        time_transforms,
+        video_keys,
+    )
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f'benchmark_loader.py needs a checkout: its references are not in the package ({missing})'
+    ) from missing
 
 SYNTHETIC = ClipSettings(num_frames=300, height=256, width=340)
 NUM_SYNTHETIC = 8
