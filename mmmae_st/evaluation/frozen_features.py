@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmmae_st.models import SpacetimeViT
+from mmmae_st.precision import Amp, use_bfloat16
 
 PLAIN = (bool, int, float, str, tuple)
 
@@ -44,7 +45,7 @@ def extract_features(
     loader: DataLoader,
     cache_dir: str | Path,
     token_grid: tuple[int, int, int] | None = None,
-    amp: bool = False,
+    amp: Amp = False,
 ) -> Features:
     """Run the encoder over a set of videos, or read what it gave the last time.
 
@@ -58,7 +59,7 @@ def extract_features(
         loader: Gives every video once, in any order, with V views; the dataset has labels.
         cache_dir: Folder of all caches.
         token_grid: For feature maps: average them to (t, h, w) tokens before they are kept.
-        amp: bfloat16 autocast.
+        amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
 
     A video that the dataset replaces because it cannot be read gives the features and the label of
     its replacement; it is named in the log.
@@ -72,14 +73,15 @@ def extract_features(
         raise ValueError(f"token_grid={token_grid} needs out_type='featmap'")
     backbone.eval()
     number = _check_labels(loader)
-    settings = [backbone.out_type, token_grid, amp]
+    bfloat16 = use_bfloat16(amp, next(backbone.parameters()).device)
+    settings = [backbone.out_type, token_grid, bfloat16]
     folder = Path(cache_dir) / _digest(backbone, preprocessor, loader, settings)
     done = folder / 'done.json'
     if done.exists():
         print_log(f'Features of {number} videos are read from {folder}', logger='current')
     else:
         print_log(f'Features of {number} videos are written to {folder}', logger='current')
-        _write(backbone, preprocessor, loader, folder, token_grid, amp, number)
+        _write(backbone, preprocessor, loader, folder, token_grid, bfloat16, number)
         barrier()
         if is_main_process():
             done.write_text(json.dumps(dict(videos=number, settings=settings)))
@@ -89,10 +91,10 @@ def extract_features(
 
 @torch.inference_mode()
 def encode(
-    backbone: SpacetimeViT, clips: Tensor, token_grid: tuple[int, int, int] | None, amp: bool
+    backbone: SpacetimeViT, clips: Tensor, token_grid: tuple[int, int, int] | None, bfloat16: bool
 ) -> Tensor:
     """Pooled features (B, D) float32, or tokens (B, L, D) float16, of clips (B, C, T, H, W)."""
-    with torch.autocast(clips.device.type, dtype=torch.bfloat16, enabled=amp):
+    with torch.autocast(clips.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         out = backbone(clips)
     if backbone.out_type == 'pooled':
         return out.float()
@@ -107,14 +109,14 @@ def _write(
     loader: DataLoader,
     folder: Path,
     token_grid: tuple[int, int, int] | None,
-    amp: bool,
+    bfloat16: bool,
     num_videos: int,
 ) -> None:
     labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64))
     values = None
     for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process() or None):
         num_views = batch['inputs'][0].shape[0]
-        features = encode(backbone, preprocessor(batch)['inputs'], token_grid, amp)
+        features = encode(backbone, preprocessor(batch)['inputs'], token_grid, bfloat16)
         rows = features.cpu().numpy().reshape(-1, num_views, *features.shape[1:])
         if values is None:
             values = _open(folder / 'values.npy', (num_videos, *rows.shape[1:]), rows.dtype)

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.registry import HOOKS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 
@@ -37,7 +37,7 @@ class ReconstructionHook(Hook):
         """Draw the first clip of the batch every ``interval`` steps."""
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         first = {
             key: [data_batch[key][0][:1]] for key in ('inputs', 'ids_keep') if key in data_batch
         }
