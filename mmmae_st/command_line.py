@@ -68,6 +68,22 @@ def load_run_config(args: argparse.Namespace, prefix: str = '') -> Config:
     return cfg
 
 
+def add_amp_options(parser: argparse.ArgumentParser) -> None:
+    """The arguments ``--amp`` and ``--force-amp``; the value of both is ``args.amp``."""
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='bfloat16 autocast where the hardware has it, on GPU or CPU',
+    )
+    parser.add_argument(
+        '--force-amp',
+        dest='amp',
+        action='store_const',
+        const='force',
+        help='bfloat16 autocast on any hardware, however slow',
+    )
+
+
 def load_config(path: str, options: dict | None = None, import_modules: bool = True) -> Config:
     """Read a config and apply overrides.
 

@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='pretraining, recogniser or foreign checkpoint')
     parser.add_argument('methods', nargs='+', choices=METHODS, help='what to evaluate with')
     parser.add_argument('--work-dir', help='log and features; work_dirs/<config> by default')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
+    command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
     command_line.add_launcher_options(parser)
     return command_line.parse_launched(parser)

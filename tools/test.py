@@ -4,7 +4,6 @@ import argparse
 
 import torch
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -12,7 +11,9 @@ from mmmae_st import command_line
 from mmmae_st.config import check_config
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.fileio.safe_loading import use_safe_loading
+from mmmae_st.precision import Amp, use_bfloat16
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of a run of this config')
     parser.add_argument('--work-dir', help='logs; work_dirs/<config> by default')
     parser.add_argument('--dump', metavar='FILE.pkl', help='write the prediction of each video')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
+    command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
     command_line.add_trust_option(parser)
     command_line.add_launcher_options(parser)
@@ -42,13 +43,15 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def use_bfloat16(backbone: nn.Module) -> None:
+def run_in_bfloat16(backbone: nn.Module, amp: Amp) -> None:
     """Run the backbone, nearly all of the work, under autocast; scores stay in float32."""
     forward = backbone.forward
-    device_type = next(backbone.parameters()).device.type
+    device = next(backbone.parameters()).device
+    if not use_bfloat16(amp, device):
+        return
 
     def autocast_forward(clips: Tensor) -> Tensor:
-        with torch.autocast(device_type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             return forward(clips).float()
 
     backbone.forward = autocast_forward
@@ -77,8 +80,7 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
             f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
         ) from error
     if args.amp:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        use_bfloat16(model.backbone)
+        run_in_bfloat16(unwrapped(runner.model).backbone, args.amp)
     runner.test()
 
 

@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='go on from this checkpoint, or from the newest sound one of the work directory',
     )
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast, on GPU or CPU')
+    command_line.add_amp_options(parser)
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -47,7 +47,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
     cfg = command_line.load_run_config(args)
     if args.amp:
-        enable_amp(cfg)
+        enable_amp(cfg, args.amp == 'force')
     if args.auto_scale_lr:
         cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr', {}), enable=True)
     if cfg.get('auto_scale_lr', {}).get('enable', False):
@@ -67,12 +67,14 @@ def is_ours(cfg: Config, part: str, base: type) -> bool:
     return is_component(registry, cfg.get(part), base, cfg.get('default_scope') or 'mmmae_st')
 
 
-def enable_amp(cfg: Config) -> None:
-    """Let the forward pass run under bfloat16 autocast.
+def enable_amp(cfg: Config, force: bool = False) -> None:
+    """Let the forward pass run under bfloat16 autocast, with ``force`` on any hardware.
 
     Raises:
         ValueError: If the optimiser wrapper is neither mmengine's plain one nor one of ours.
     """
+    if force:
+        cfg.optim_wrapper.force_bfloat16 = True
     if is_ours(cfg, 'optim_wrapper', BFloat16OptimWrapper):
         return
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')

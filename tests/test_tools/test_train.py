@@ -36,6 +36,9 @@ def test_amp(load):
         assert cfg.optim_wrapper.type == 'mmmae_st.BFloat16OptimWrapper'
     for kind in ('ShardedOptimWrapper', 'mmmae_st.ShardedOptimWrapper', 'BFloat16OptimWrapper'):
         assert load('--amp', optim_wrapper=dict(type=kind)).optim_wrapper.type == kind
+        cfg = load('--force-amp', optim_wrapper=dict(type=kind))
+        assert cfg.optim_wrapper == dict(type=kind, force_bfloat16=True)
+    assert load('--force-amp').optim_wrapper.force_bfloat16
     with pytest.raises(ValueError, match="optim_wrapper.type is 'ApexOptimWrapper'"):
         load('--amp', optim_wrapper=dict(type='ApexOptimWrapper'))
 

@@ -83,7 +83,10 @@ class Step:
         self.model = model.to(args.device)
         self.batch = batch
         wrapper = copy.deepcopy(cfg.optim_wrapper)
-        wrapper.type = 'mmmae_st.BFloat16OptimWrapper' if args.amp else 'OptimWrapper'
+        wrapper.type = 'OptimWrapper'
+        wrapper.pop('force_bfloat16', None)
+        if args.amp:  # what was asked for is measured, on any hardware
+            wrapper.update(type='mmmae_st.BFloat16OptimWrapper', force_bfloat16=True)
         wrapper.accumulative_counts = 1
         self.wrapper = build_optim_wrapper(self.model, wrapper)
         self.forward = torch.compile(model) if args.compile else model

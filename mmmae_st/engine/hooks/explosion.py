@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce_dict, get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmmae_st.engine.runner.ending import stop_together
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.fileio.atomic_file import AtomicBackend
 from mmmae_st.fileio.plain_data import make_plain
 from mmmae_st.registry import HOOKS
@@ -89,7 +89,7 @@ class ExplosionHook(Hook):
                 reason = f'the norm of the gradients is {norm}'
                 self._stop(runner, reason, losses, updated=False)
 
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         model.register_forward_hook(keep_losses)
         runner.optim_wrapper.optimizer.register_step_pre_hook(check_gradients)
 
@@ -162,7 +162,7 @@ class ExplosionHook(Hook):
         )
         make_plain(state)
         if is_main_process():
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            model = unwrapped(runner.model)
             state['state_dict'] = weights_to_cpu(model.state_dict())
         path = Path(runner.work_dir, FOLDER, f'iter_{step}_rank{get_rank()}.pth')
         kept = f'The batch is kept in {path}'

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmmae_st.datasets.transforms.masking import Grid, draw_random
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.registry import HOOKS
 
@@ -43,7 +43,7 @@ class MaskAnnealingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Attach to the backbone."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         self._max_epochs = runner.max_epochs
         self._handle = model.backbone.register_forward_pre_hook(self._mask, with_kwargs=True)
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.registry import HOOKS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 
@@ -41,7 +41,7 @@ class ReconstructionHook(Hook):
         is_early = step < self.interval and step & (step - 1) == 0  # a power of 2
         if not is_main_process() or (step % self.interval and not is_early):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         first = {
             key: [data_batch[key][0][:1]] for key in ('inputs', 'ids_keep') if key in data_batch
         }

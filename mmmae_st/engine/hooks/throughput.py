@@ -6,6 +6,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmmae_st.engine.runner.resume import accumulated_steps
 from mmmae_st.registry import HOOKS
 
 
@@ -61,7 +62,7 @@ class ThroughputHook(Hook):
             self._judge_loading(runner)
 
     def _announce(self, runner: Runner, videos: int, views: int, world_size: int) -> None:
-        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        steps = accumulated_steps(runner)
         per_update = videos * world_size * steps
         loader = runner.train_dataloader
         epochs = round(runner.max_iters / len(loader), 2)

@@ -33,10 +33,11 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
         optimizer: torch.optim.Optimizer,
         accumulative_counts: int = 1,
         clip_grad: dict | None = None,
+        force_bfloat16: bool = False,
     ) -> None:
         if clip_grad is not None and set(clip_grad) != {'max_norm'}:
             raise ValueError(f'clip_grad must be dict(max_norm=...), got {clip_grad}')
-        super().__init__(optimizer, accumulative_counts, clip_grad)
+        super().__init__(optimizer, accumulative_counts, clip_grad, force_bfloat16)
 
     def _clip_grad(self) -> None:
         grads = [

@@ -13,10 +13,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped, whole_state_dict
 from mmmae_st.fileio.safe_loading import load_plain
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.models.weights import parse_config
@@ -145,7 +144,7 @@ def skip_seen_samples(runner: Runner) -> None:
 
 def check_accumulation(runner: Runner, interval: int, by_epoch: bool) -> None:
     """Raise ValueError if checkpoints would fall between two updates of accumulated steps."""
-    steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    steps = accumulated_steps(runner)
     iters = interval * len(runner.train_dataloader) if by_epoch else interval
     if iters % steps:
         raise ValueError(
@@ -172,14 +171,9 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
             'start a new run from its weights with load_from'
         )
     warn_of_other_optimizer(runner, meta.get('cfg'))
-    model = runner.model
-    if isinstance(model, FullyShardedDataParallel):
-        if not is_main_process():  # which alone gets the whole state
-            model.state_dict()
-            return
-    elif is_model_wrapper(model):
-        model = model.module
-    ours, theirs = _shapes(model.state_dict()), _shapes(checkpoint['state_dict'])
+    ours, theirs = _shapes(whole_state_dict(runner.model)), _shapes(checkpoint['state_dict'])
+    if is_sharded(runner.model) and not is_main_process():
+        return
     differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
     if differing:
         raise ValueError(
@@ -210,13 +204,14 @@ def check_fills_encoder(runner: Runner, checkpoint: dict) -> None:
     mmengine loads what fits and goes on. A head may be another one; an encoder that is random, or
     has random positions, is a mistake.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    encoder = getattr(model, 'backbone', None)
-    if not isinstance(encoder, SpacetimeViT) or isinstance(model, FullyShardedDataParallel):
+    if not isinstance(getattr(unwrapped(runner.model), 'backbone', None), SpacetimeViT):
+        return
+    shapes = _shapes(whole_state_dict(runner.model))
+    if is_sharded(runner.model) and not is_main_process():
         return
     theirs = _shapes(checkpoint.get('state_dict', checkpoint))
-    ours = _shapes(encoder.state_dict())
-    unfilled = [name for name in ours if theirs.get(f'backbone.{name}') != ours[name]]
+    ours = [name for name in shapes if name.startswith('backbone.')]
+    unfilled = [name.removeprefix('backbone.') for name in ours if theirs.get(name) != shapes[name]]
     if unfilled:
         raise ValueError(
             f'load_from would leave {len(unfilled)} of {len(ours)} parameters of the encoder as '
@@ -237,3 +232,8 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def at_update(runner: Runner) -> bool:
     """Whether the iteration just done updated the weights: no gradient waits to be used."""
     return runner.optim_wrapper.should_update()
+
+
+def accumulated_steps(runner: Runner) -> int:
+    """Iterations whose gradients make one update."""
+    return runner.optim_wrapper._accumulative_counts  # mmengine 0.10 has no public name for it
