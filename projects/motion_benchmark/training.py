@@ -224,7 +224,7 @@ def finetuning_config(
         paramwise_cfg=dict(layer_decay_rate=1.0 if is_scratch else scale.layer_decay),
     )
     if options.masking:
-        cfg.custom_hooks.append(dict(type='MaskAnnealingHook', ratio=options.masking))
+        cfg.default_hooks.mask_annealing = dict(type='MaskAnnealingHook', ratio=options.masking)
     return cfg
 
 
@@ -357,13 +357,14 @@ def _runner_config(
                     by_epoch=False,
                 ),
             ],
-            custom_hooks=[dict(type='StepSeedHook')],
             randomness=dict(seed=seed),
             work_dir=str(site.work / 'logs'),
             log_level='ERROR',
         )
     )
     cfg.default_hooks.checkpoint = None  # finished measurements are kept, not steps
+    for name in ('throughput', 'explosion', 'preemption'):
+        del cfg.default_hooks[name]
     cfg.visualizer = dict(type='Visualizer', vis_backends=[])
     return cfg
 
