@@ -9,14 +9,14 @@ do not serve, the file is decoded from its start and the frames are counted.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
 from .base import BaseReader, VideoReadError, check_frames
+from .container import open_container, orientation, upright, video_stream
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
@@ -27,7 +27,7 @@ SKIPPING_DECODERS = ('h264', 'hevc')
 class PyAVReader(BaseReader):
     """Reads frames with PyAV (FFmpeg), one thread, for loader workers run side by side.
 
-    Frames are turned upright by the rotation that the file states.
+    Frames are turned and mirrored as the file states.
 
     Args:
         source (str | BinaryIO): Local path or file object.
@@ -38,15 +38,9 @@ class PyAVReader(BaseReader):
     """
 
     def __init__(self, source: str | BinaryIO) -> None:
-        self._container = av.open(source, mode='r', metadata_errors='ignore')
+        self._container = open_container(source)
         try:
-            stream = self._container.streams.best('video')
-            if stream is None:
-                raise VideoReadError('no video stream')
-            if stream.codec_context is None:
-                raise VideoReadError('no decoder for the video stream')
-            self._stream = cast(VideoStream, stream)
-            self._stream.thread_count = 1
+            self._stream = video_stream(self._container)
             self._reformatter = VideoReformatter()
             self._number_frames()
         except BaseException:
@@ -160,4 +154,4 @@ class PyAVReader(BaseReader):
 
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
-        return np.rot90(image, frame.rotation // 90).copy() if frame.rotation else image
+        return upright(image, orientation(frame))
