@@ -33,10 +33,13 @@ class BaseReader(metaclass=ABCMeta):
     Attributes:
         num_frames (int): Number of frames.
         fps (float): Frames per second; 0 when the source does not tell.
+        times (np.ndarray | None): (num_frames,) float64, rising, seconds at which the frames
+            appear; None when the source does not tell.
     """
 
     num_frames: int
     fps: float
+    times: np.ndarray | None = None
 
     @abstractmethod
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:

@@ -8,10 +8,10 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, takewhile
-from statistics import median_low
 from typing import NamedTuple
 
 import av
+import numpy as np
 
 
 class PacketTimes(NamedTuple):
@@ -151,26 +151,27 @@ def has_split_fields(times: Sequence[int], first_frames: Sequence[int | None]) -
     return min(gaps(times), default=math.inf) < 0.75 * min(frame_gaps, default=math.inf)
 
 
-def frame_rate(stated: float, times: Sequence[int], time_base: float) -> float:
-    """Frames per second: what the file states, or what the times of the frames come to.
-
-    The stated rate holds where the usual time from frame to frame agrees with it within one per
-    cent (and the rounding of times), and the mean within ten: a few frames may be missing.
-
-    Args:
-        stated (float): 0 when unknown.
-        times (Sequence[int]): Sorted times of the frames; fewer than two tell nothing.
-        time_base (float): Seconds per unit of ``times``; 0 when unknown.
-    """
-    if len(times) < 2 or not time_base:
-        return stated
-    measured = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
-    usual = median_low(gaps(times)) * time_base
-    if 0.9 < stated / measured < 1.1 and abs(usual - 1 / stated) <= 0.01 / stated + time_base:
-        return stated
-    return measured
-
-
 def gaps(times: Sequence[int]) -> list[int]:
     """The time from each frame to the next."""
     return [after - before for before, after in pairwise(times)]
+
+
+def frame_rate(stated: float, times: np.ndarray | None) -> float:
+    """Frames per second: what the file states, or what the times of the frames come to.
+
+    The stated rate holds where the usual time from frame to frame agrees with it within one per
+    cent (and a millisecond, to which times may be rounded), and the mean within ten per cent: some
+    frames may be missing.
+
+    Args:
+        stated (float): 0 when unknown.
+        times (np.ndarray | None): (V,) seconds at which the frames appear, rising; None when
+            unknown.
+    """
+    if times is None or len(times) < 2:
+        return stated
+    measured = float((len(times) - 1) / (times[-1] - times[0]))
+    usual = np.median(np.diff(times))
+    if 0.9 < stated / measured < 1.1 and abs(usual - 1 / stated) <= 0.01 / stated + 0.001:
+        return stated
+    return measured

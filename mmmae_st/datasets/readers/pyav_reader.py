@@ -61,8 +61,10 @@ class PyAVReader(BaseReader):
             self.num_frames = len(times) or sum(1 for _ in self._decode_all())
             if self.num_frames == 0:
                 raise VideoReadError('no frame in the video stream')
+            if times and self._stream.time_base:
+                self.times = np.array(times) * float(self._stream.time_base)
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-            self.fps = frame_rate(stated, times, float(self._stream.time_base or 0))
+            self.fps = frame_rate(stated, self.times)
         except BaseException:
             self.close()
             raise
