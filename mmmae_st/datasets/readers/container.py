@@ -43,6 +43,15 @@ def video_stream(container: InputContainer) -> VideoStream:
     return video
 
 
+def is_damaged(frame: av.VideoFrame) -> bool:
+    """Whether the decoder met errors in a frame and guessed what it shows: it cannot be read.
+
+    The stream is to have been decoded from its start: behind a seek the flag may only mean that
+    something earlier is missing.
+    """
+    return frame.is_corrupt
+
+
 class Orientation(NamedTuple):
     """What makes a stored picture upright: mirror it left to right if so, then turn it.
 
