@@ -106,7 +106,7 @@ class LoadClips(BaseTransform):
         self.unreadable = unreadable
         self.timeout = timeout
         # Which warnings were given: in shared memory, since one worker speaks for all.
-        self._warned = torch.zeros(2, dtype=torch.bool).share_memory_()
+        self._warned = torch.zeros(2, dtype=torch.bool, device='cpu').share_memory_()
 
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
