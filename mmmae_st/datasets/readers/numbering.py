@@ -7,7 +7,7 @@ the packet that pushes it out of the decoder is decoded (dts). The sorted times 
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import NamedTuple
 
 import av
@@ -95,49 +95,53 @@ def number_by_pts(packets: Sequence[PacketTimes]) -> Numbering | None:
     return Numbering(times, keys)
 
 
-def number_by_dts(packets: Sequence[PacketTimes], first_frame: int | None) -> Numbering | None:
+def number_by_dts(
+    packets: Sequence[PacketTimes], first_frame: int | None, held_back: int
+) -> Numbering | None:
     """Number the frames by the packets that push them out of the decoder, each packet one.
 
     Args:
         packets (Sequence[PacketTimes]): All packets.
         first_frame (int | None): The dts of the first frame that the decoder gives.
+        held_back (int): Frames that the decoder holds when it has given the first.
 
     Returns:
         Numbering | None: None where the times do not serve.
     """
     pushing = [packet.dts for packet in packets if packet.dts is not None]
-    if (
-        first_frame not in pushing
-        or len(pushing) < len(packets)
-        or min(gaps(pushing), default=1) < 1
-    ):
+    if first_frame not in pushing or min(gaps(pushing), default=1) < 1:
         return None
-    delay = pushing.index(first_frame)
-    times = pushing[delay:] + [pushing[-1] + 1 + i for i in range(delay)]
+    # At the end of the file no packet pushes out what is left.
+    times = pushing + [pushing[-1] + 1 + i for i in range(held_back)]
+    first = times.index(first_frame)
     # From a keyframe nearer to the end nothing is pushed out: its frames would have no time.
     keys = [
-        KeyPacket(time, pushed, pushed)
-        for time, pushed, packet in zip(pushing[delay:], pushing, packets, strict=False)
+        KeyPacket(times[i + held_back], pushing[i], pushing[i])
+        for i, packet in enumerate(packets[: len(packets) - held_back])
         if packet.is_key
     ]
-    return Numbering(times, keys, by_dts=True) if keys else None
+    return Numbering(times[first:], keys, by_dts=True) if keys else None
 
 
-def with_leading(numbering: Numbering, decoded: Iterable[int | None]) -> Numbering:
-    """Keep of the pictures shown before the first keyframe those that can be decoded.
+def begin_as_decoded(numbering: Numbering, decoded: Iterable[int | None]) -> Numbering:
+    """Of the frames at the start keep those that can be decoded.
 
-    They may refer to what the file does not hold; only the decoder knows.
+    Pictures shown before the first keyframe may refer to what the file does not hold, and a
+    decoder that begins elsewhere than at a keyframe leaves out what it cannot show: only it knows.
 
     Args:
         numbering (Numbering): By pts.
         decoded (Iterable[int | None]): Times of the frames that decoding from the start gives.
     """
-    start = numbering.keys[0].time
-    times_in_order = (time for time in decoded if time is not None)
-    leading = sorted(set(takewhile(lambda time: time < start, times_in_order)))
-    times = leading + numbering.times[bisect_left(numbering.times, start) :]
-    keys = [KeyPacket(time, None, time) for time in leading[:1]] + numbering.keys
-    return Numbering(times, keys)
+    leading = list[int]()
+    for time in decoded:
+        if time is not None and time >= numbering.keys[0].time:
+            times = sorted(leading) + numbering.times[bisect_left(numbering.times, time) :]
+            start = [KeyPacket(times[0], None, times[0])]
+            return Numbering(times, start + numbering.keys if leading else numbering.keys)
+        if time is not None:
+            leading.append(time)
+    return numbering
 
 
 def has_split_fields(times: Sequence[int], first_frames: Sequence[int | None]) -> bool:

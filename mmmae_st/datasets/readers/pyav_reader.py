@@ -9,7 +9,7 @@ decoded from its start.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from typing import BinaryIO
@@ -19,16 +19,16 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .base import BaseReader, VideoReadError, check_frames, shrink
-from .container import is_damaged, open_container, orientation, upright, video_stream
+from .container import open_container, orientation, upright, video_stream
 from .numbering import (
     KeyPacket,
     Numbering,
+    begin_as_decoded,
     frame_rate,
     has_split_fields,
     number_by_dts,
     number_by_pts,
     packet_times,
-    with_leading,
 )
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
@@ -95,10 +95,11 @@ class PyAVReader(BaseReader):
         demuxed = self._container.demux(self._stream)
         self._first_packet = next(demuxed)
         packets = packet_times(chain([self._first_packet], demuxed))
-        # AVI stores no times of showing; those made up are wrong where frames are reordered.
-        if self._container.format.name == 'avi' and codec.has_b_frames:
+        # These store no times of showing; those made up are wrong where frames are reordered.
+        if self._container.format.name in ('avi', 'asf') and codec.has_b_frames:
             first = next(self._decode_all(), None)
-            return number_by_dts(packets, first.dts if first else None)
+            held_back = self._stream.codec_context.decode(None)
+            return number_by_dts(packets, first.dts if first else None, len(held_back))
         numbering = number_by_pts(packets)
         if numbering is None:
             return None
@@ -107,8 +108,10 @@ class PyAVReader(BaseReader):
             first_times = [frame.pts for frame in islice(self._decode_all(), 8)]
             if has_split_fields(numbering.times, first_times):
                 return None
-        if numbering.times[0] < numbering.keys[0].time:
-            return with_leading(numbering, (frame.pts for frame in self._decode_all()))
+        if numbering.times[0] == numbering.keys[0].time and packets[0].is_key:
+            return numbering
+        with suppress(av.FFmpegError):
+            return begin_as_decoded(numbering, (frame.pts for frame in self._decode_all()))
         return numbering
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
@@ -116,16 +119,13 @@ class PyAVReader(BaseReader):
         wanted = sorted(set(indices))
         frames: dict[int, np.ndarray] = {}
         if self._numbering:
-            with suppress(av.FFmpegError):
+            with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        if not is_damaged(frame):
-                            frames[index] = self._to_rgb(frame, short_side)
+                        frames[index] = self._to_rgb(frame, short_side)
         if len(frames) < len(wanted):
             for index, frame in self._select(self._decode_all(), wanted):
-                if is_damaged(frame):
-                    raise VideoReadError(f'frame {index} is damaged')
                 frames[index] = self._to_rgb(frame, short_side)
         return check_frames(frames, wanted)
 
@@ -134,12 +134,22 @@ class PyAVReader(BaseReader):
     ) -> Iterator[tuple[int, av.VideoFrame]]:
         """The wanted frames, with their numbers, among those that a decoder gives."""
         if self._numbering is None:
-            found = ((i, frame) for i, frame in enumerate(frames) if i in wanted)
+            numbers = {i: i for i in wanted}
+            timed: Iterable[tuple[int | None, av.VideoFrame]] = enumerate(frames)
         else:
             numbers = {self._numbering.times[i]: i for i in wanted}
             timed = self._numbering.timed(frames)
-            found = ((numbers[time], frame) for time, frame in timed if time in numbers)
-        return islice(found, len(wanted))
+        is_damaged = False
+        for time, frame in timed:
+            # What refers to a damaged frame is damaged, too.
+            is_damaged = frame.is_corrupt or (is_damaged and not frame.key_frame)
+            if time in numbers:
+                index = numbers.pop(time)
+                if is_damaged:
+                    raise VideoReadError(f'frame {index} is damaged')
+                yield index, frame
+            if not numbers:
+                return
 
     def _runs(
         self, numbering: Numbering, wanted: list[int]
@@ -165,10 +175,16 @@ class PyAVReader(BaseReader):
         to_feed = {numbering.times[index] for index in run}
         codec = self._stream.codec_context
         skipping = codec.codec.name in SKIPPING_DECODERS and not numbering.by_dts
+        key_pts = None
         for packet in self._packets_from(numbering, key):
+            if key_pts is None:
+                key_pts = packet.pts
             time = numbering.stamp(packet)
             codec.skip_frame = 'NONREF' if skipping and time not in to_feed else 'DEFAULT'
-            yield from codec.decode(packet if packet.size else None)
+            for frame in codec.decode(packet if packet.size else None):
+                if frame.pts == key_pts and not frame.key_frame:
+                    return  # some containers call every packet a keyframe
+                yield frame
             to_feed.discard(time)
             if not to_feed:
                 if packet.size:
