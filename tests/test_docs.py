@@ -193,7 +193,7 @@ def test_your_videos_from_top_to_bottom(tmp_path, make_clip):
         )
         assert result.returncode == 0, f'{line}: {result.stdout}{result.stderr}'
         seen.append(Path(line[0]).name)
-    assert seen == ['check_videos.py', 'resize_videos.py', 'browse_dataset.py', 'train.py']
+    assert seen == ['check_videos.py', 'prepare_videos.py', 'browse_dataset.py', 'train.py']
     assert len(list(small.glob('*.mp4'))) == 4
     assert len(list((tmp_path / 'samples').glob('*.png'))) == 4
     assert (tmp_path / 'work_dirs/mae_st_vitb_folder_1gpu/epoch_1.pth').exists()
