@@ -44,10 +44,10 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def is_damaged(frame: av.VideoFrame) -> bool:
-    """Whether the decoder met errors in a frame and guessed what it shows: it cannot be read.
+    """Whether the decoder met errors in a frame and guessed what it shows: it counts as unreadable.
 
-    The stream is to have been decoded from its start: behind a seek the flag may only mean that
-    something earlier is missing.
+    So do the frames that follow up to the next keyframe, which refer to it. Behind a seek the flag
+    may only mean that something earlier is missing.
     """
     return frame.is_corrupt
 

@@ -7,6 +7,7 @@ the packet that pushes it out of the decoder is decoded (dts). The sorted times 
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -158,6 +159,14 @@ def has_split_fields(times: Sequence[int], first_frames: Sequence[int | None]) -
 def gaps(times: Sequence[int]) -> list[int]:
     """The time from each frame to the next."""
     return [after - before for before, after in pairwise(times)]
+
+
+def in_seconds(times: Sequence[int | None], time_base: Fraction | None) -> np.ndarray | None:
+    """Times of frames as (V,) float64; None where they are not known or do not rise."""
+    known = [time for time in times if time is not None]
+    if not time_base or len(known) < len(times) or min(gaps(known), default=1) < 1:
+        return None
+    return np.array(known) * float(time_base)
 
 
 def frame_rate(stated: float, times: np.ndarray | None) -> float:

@@ -19,13 +19,14 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .base import BaseReader, VideoReadError, check_frames, shrink
-from .container import open_container, orientation, upright, video_stream
+from .container import is_damaged, open_container, orientation, upright, video_stream
 from .numbering import (
     KeyPacket,
     Numbering,
     begin_as_decoded,
     frame_rate,
     has_split_fields,
+    in_seconds,
     number_by_dts,
     number_by_pts,
     packet_times,
@@ -57,12 +58,15 @@ class PyAVReader(BaseReader):
         self._open()
         try:
             self._numbering = self._number_frames()
-            times = self._numbering.times if self._numbering else []
-            self.num_frames = len(times) or sum(1 for _ in self._decode_all())
+            times: Sequence[int | None]
+            if self._numbering:
+                times = self._numbering.times
+            else:
+                times = [frame.pts for frame in self._decode_all()]
+            self.num_frames = len(times)
             if self.num_frames == 0:
                 raise VideoReadError('no frame in the video stream')
-            if times and self._stream.time_base:
-                self.times = np.array(times) * float(self._stream.time_base)
+            self.times = in_seconds(times, self._stream.time_base)
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
         except BaseException:
@@ -139,13 +143,13 @@ class PyAVReader(BaseReader):
         else:
             numbers = {self._numbering.times[i]: i for i in wanted}
             timed = self._numbering.timed(frames)
-        is_damaged = False
+        damaged = False
         for time, frame in timed:
             # What refers to a damaged frame is damaged, too.
-            is_damaged = frame.is_corrupt or (is_damaged and not frame.key_frame)
+            damaged = is_damaged(frame) or (damaged and not frame.key_frame)
             if time in numbers:
                 index = numbers.pop(time)
-                if is_damaged:
+                if damaged:
                     raise VideoReadError(f'frame {index} is damaged')
                 yield index, frame
             if not numbers:
