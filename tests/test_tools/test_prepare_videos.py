@@ -360,3 +360,20 @@ def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, c
     assert sorted(os.listdir(target)) == [*names, 'manifest.jsonl', 'settings.json']
     assert all(len(read(target / name)[0]) == 40 for name in names)
     assert sorted(manifest(target)) == names
+
+
+def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, clips):
+    for path in clips.values():
+        shutil.copy(path, source / f'{path.stem}_{path.suffix[1:]}{path.suffix}')
+    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    for name, record in manifest(tmp_path / 'target').items():
+        (before, times), (after, kept) = (
+            read(source / name),
+            read(tmp_path / 'target' / record['path']),
+        )
+        if name.startswith('odd'):  # sizes are rounded to even numbers
+            assert before.shape == (40, 49, 65, 3) and after.shape == (40, 48, 64, 3)
+        else:
+            assert np.abs(before.astype(int) - after).mean((1, 2, 3)).max() < 6, name
+        if times is not None:
+            np.testing.assert_allclose(kept, times - times[0], atol=1.1e-3, err_msg=name)
