@@ -9,6 +9,7 @@ from torch.utils.data import get_worker_info
 
 from ..registry import DATASETS, TRANSFORMS
 from .annotations import DELIMITERS, VIDEO_EXTENSIONS, read_list, require_inside, scan_folder
+from .prepared import require_enough_frames
 from .readers import VideoReadError
 from .readers.frame_folder import frame_pattern
 from .records import RecordList
@@ -57,7 +58,7 @@ class VideoDataset(BaseDataset):
     Raises:
         FileNotFoundError: The list or the folder does not exist.
         ValueError: A bad argument, a malformed line, a path that leaves ``data_root``, a list or
-            folder without a video.
+            folder without a video, videos prepared with fewer frames than the clips ask for.
     """
 
     METAINFO = dict(dataset_type='video')
@@ -110,6 +111,7 @@ class VideoDataset(BaseDataset):
     def load_data_list(self) -> Sequence[dict]:
         """Records with ``path``, and ``label`` when the list has labels."""
         folder = self.data_prefix['video']
+        require_enough_frames(folder, self.pipeline.transforms)
         self.serialize_data = False  # a RecordList is small and shared as it is
         if self.ann_file:
             records = read_list(

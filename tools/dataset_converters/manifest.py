@@ -8,8 +8,9 @@ from dataclasses import asdict
 from common import written_whole
 from encoding import Settings
 
+from mmmae_st.datasets.prepared import SETTINGS_FILE
+
 FILE = 'manifest.jsonl'
-SETTINGS_FILE = 'settings.json'
 
 
 def require_same_settings(folder: str, settings: Settings) -> None:
