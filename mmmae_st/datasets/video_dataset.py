@@ -14,6 +14,7 @@ from mmmae_st.datasets.annotations import (
     require_inside,
     scan_folder,
 )
+from mmmae_st.datasets.prepared import require_enough_frames
 from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.readers.frame_folder import frame_pattern
 from mmmae_st.datasets.records import RecordList
@@ -63,7 +64,7 @@ class VideoDataset(BaseDataset):
     Raises:
         FileNotFoundError: The list or the folder does not exist.
         ValueError: A bad argument, a malformed line, a path that leaves ``data_root``, a list or
-            folder without a video.
+            folder without a video, videos prepared with fewer frames than the clips ask for.
     """
 
     METAINFO = dict(dataset_type='video')
@@ -116,6 +117,7 @@ class VideoDataset(BaseDataset):
     def load_data_list(self) -> Sequence[dict]:
         """Records with ``path``, and ``label`` when the list has labels."""
         folder = self.data_prefix['video']
+        require_enough_frames(folder, self.pipeline.transforms)
         self.serialize_data = False  # a RecordList is small and shared as it is
         if self.ann_file:
             records = read_list(

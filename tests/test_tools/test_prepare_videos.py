@@ -65,7 +65,7 @@ def test_prepare(tmp_path, source, prepare, make_clip, capsys):
         'a b/wide.mp4',
         'failed.txt',
         'manifest.jsonl',
-        'settings.json',
+        'prepared.json',
         'small.mp4',
         'tall.mp4',
     ]
@@ -300,6 +300,11 @@ def test_files_prepared_for_fewer_frames_are_refused(tmp_path, source, prepare, 
     assert prepare(source, target, '--for', CONFIGS / 'mae_st_vitl_k400.py') == 0
     with pytest.raises(SystemExit, match=r'made with fps=7.5 in place of None.*a new folder'):
         prepare(source, target, '--for', CONFIGS / 'mae_st_vitl_ssv2.py')
+    load = dict(type='LoadClips')
+    assert len(VideoDataset(data_root=str(target), pipeline=[load])) == 1
+    for more, asked in (dict(frame_interval=2), '15 frames/s'), (dict(sampling='segment'), 'all'):
+        with pytest.raises(ValueError, match=f'clips ask for {asked}.*were prepared with 7.5'):
+            VideoDataset(data_root=str(target), pipeline=[dict(load, **more)])
 
 
 def test_a_trial_says_what_would_be_won(tmp_path, source, prepare, make_clip, capsys):
@@ -357,6 +362,23 @@ def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, c
     counts = re.search(r'(\d+) videos to make, (\d+) are there', capsys.readouterr().out)
     assert sum(map(int, counts.groups())) == 8
     names = [f'{number}.mp4' for number in range(8)]
-    assert sorted(os.listdir(target)) == [*names, 'manifest.jsonl', 'settings.json']
+    assert sorted(os.listdir(target)) == [*names, 'manifest.jsonl', 'prepared.json']
     assert all(len(read(target / name)[0]) == 40 for name in names)
     assert sorted(manifest(target)) == names
+
+
+def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, clips):
+    for path in clips.values():
+        shutil.copy(path, source / f'{path.stem}_{path.suffix[1:]}{path.suffix}')
+    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    for name, record in manifest(tmp_path / 'target').items():
+        (before, times), (after, kept) = (
+            read(source / name),
+            read(tmp_path / 'target' / record['path']),
+        )
+        if name.startswith('odd'):  # sizes are rounded to even numbers
+            assert before.shape == (40, 49, 65, 3) and after.shape == (40, 48, 64, 3)
+        else:
+            assert np.abs(before.astype(int) - after).mean((1, 2, 3)).max() < 6, name
+        if times is not None:
+            np.testing.assert_allclose(kept, times - times[0], atol=1.1e-3, err_msg=name)

@@ -9,6 +9,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from mmmae_st.datasets.readers import open_video
 from mmmae_st.datasets.readers.container import (
     is_damaged,
     open_container,
@@ -48,22 +49,25 @@ def pictures(path: str, start: float = 0) -> Iterator[Picture]:
         VideoReadError: It has no video.
         ValueError: A frame is damaged.
     """
+    with open_video(path) as reader:
+        times = reader.times
     with open_container(path) as container:
         stream = video_stream(container)
         frames = container.decode(stream)
         first = next(frames, None)
         if first is None:
             raise ValueError('has no frame')
-        clock = _Clock(stream, first.pts)
-        if start and first.pts is not None and stream.time_base is not None:
-            container.seek(first.pts + int(start / stream.time_base), stream=stream)
-            frames = container.decode(stream)
-        else:
-            yield Picture(Fraction(0), _sound(first, 0))
+        clock = _Clock(stream, first.pts, times)
+        if start and clock.agrees():
+            container.seek(first.pts + int(start / clock.tick), stream=stream)
+            for number, frame in enumerate(container.decode(stream), 1):
+                time = clock.time_of(frame, number)
+                # What comes before the start may lack what it refers to.
+                yield Picture(time, _sound(frame, number) if time >= start else frame)
+            return
+        yield Picture(Fraction(0), _sound(first, 0))
         for number, frame in enumerate(frames, 1):
-            time = clock.time(frame, number)
-            # Behind a seek, what comes before the start may lack what it refers to.
-            yield Picture(time, _sound(frame, number) if time >= start else frame)
+            yield Picture(clock.time(frame, number), _sound(frame, number))
 
 
 def _sound(frame: av.VideoFrame, number: int) -> av.VideoFrame:
@@ -73,24 +77,36 @@ def _sound(frame: av.VideoFrame, number: int) -> av.VideoFrame:
 
 
 class _Clock:
-    """Times that rise, whatever the file says; exact where it says times that rise."""
+    """Times from the first frame on: the reader's where it knows them; rising in any case."""
 
-    def __init__(self, stream: VideoStream, origin: int | None) -> None:
+    def __init__(self, stream: VideoStream, origin: int | None, times: np.ndarray | None) -> None:
         self.tick = stream.time_base or Fraction(1, 1000)
         self.interval = 1 / (stream.average_rate or stream.guessed_rate or Fraction(30))
-        self.origin = origin or 0
+        self.origin = origin
+        self.ticks = [] if times is None else [round(time / self.tick) for time in times.tolist()]
         self.last = Fraction(0)
 
+    def agrees(self) -> bool:
+        """Whether a frame's own time is the reader's, so that it may be sought by it."""
+        return bool(self.ticks) and self.ticks[0] == self.origin
+
     def time(self, frame: av.VideoFrame, number: int) -> Fraction:
-        """Seconds from the first frame."""
-        if frame.pts is None:
+        """Of a frame whose number in the file is known."""
+        if number < len(self.ticks):
+            self.last = (self.ticks[number] - self.ticks[0]) * self.tick
+            return self.last
+        return self.time_of(frame, number)
+
+    def time_of(self, frame: av.VideoFrame, number: int) -> Fraction:
+        """Of a frame by what it says itself."""
+        if frame.pts is None or self.origin is None:
             time = number * self.interval
         else:
             time = (frame.pts - self.origin) * self.tick
-        if time < self.last - BACKWARDS:  # recordings joined end to end: the clock goes on
-            shift = self.last + self.interval - time
-            self.origin -= round(shift / self.tick)
-            time += shift
+            if time < self.last - BACKWARDS:  # recordings joined end to end: the clock goes on
+                shift = self.last + self.interval - time
+                self.origin -= round(shift / self.tick)
+                time += shift
         self.last = max(time, self.last + self.tick)
         return self.last
 

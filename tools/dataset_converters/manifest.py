@@ -2,14 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from common import written_whole
 from encoding import Settings
 
+from mmmae_st.datasets.prepared import SETTINGS_FILE
+
 FILE = 'manifest.jsonl'
-SETTINGS_FILE = 'settings.json'
 
 
 def require_same_settings(folder: str, settings: Settings) -> None:
@@ -49,41 +50,36 @@ class Manifest:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.path = os.path.join(folder, FILE)
-        self.records: dict[str, dict] = {}
+        self.lines: dict[str, str] = {}  # as text, a quarter of what the records would take
         if os.path.exists(self.path):
             with open(self.path, encoding='utf-8') as file:
                 for line in file:
                     if line.endswith('\n'):  # else the writing of it was cut short
-                        record = json.loads(line)
-                        self.records[record['source']] = record
+                        self.lines[json.loads(line)['source']] = line
 
     def holds(self, source: str) -> bool:
         """Whether a video has been made and is still there as it was."""
-        record = self.records.get(source)
-        if record is None:
+        if source not in self.lines:
             return False
+        record = json.loads(self.lines[source])
         path = os.path.join(self.folder, record['path'])
         return os.path.exists(path) and os.path.getsize(path) == record['bytes']
 
     def add(self, record: dict) -> None:
         """Note a video at once, so that an interruption loses nothing."""
-        self.records[record['source']] = record
+        self.lines[record['source']] = line = json.dumps(record) + '\n'
         with open(self.path, 'a', encoding='utf-8') as file:
-            file.write(_line(record))
+            file.write(line)
 
     def put_in_order(self, labels: dict[str, int]) -> None:
         """Write the records by the names of their sources, with labels where they are known."""
         for source, label in labels.items():
-            if source in self.records:
-                self.records[source]['label'] = label
-        records = [self.records[source] for source in sorted(self.records)]
+            if source in self.lines:
+                record = json.loads(self.lines[source])
+                self.lines[source] = json.dumps(dict(record, label=label)) + '\n'
         with written_whole(self.path) as temporary, open(temporary, 'w', encoding='utf-8') as file:
-            file.writelines(map(_line, records))
+            file.writelines(self.lines[source] for source in sorted(self.lines))
 
-    def of(self, sources: Iterable[str]) -> list[dict]:
+    def of(self, sources: Iterable[str]) -> Iterator[dict]:
         """The records of these videos, of those that have been made."""
-        return [self.records[source] for source in sources if source in self.records]
-
-
-def _line(record: dict) -> str:
-    return json.dumps(record) + '\n'
+        return (json.loads(self.lines[source]) for source in sources if source in self.lines)

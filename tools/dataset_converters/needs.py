@@ -48,11 +48,8 @@ def needs_of_config(path: str) -> Needs:
         if kind == 'LoadClips':
             arguments = {key: step[key] for key in step if key not in ('type', '_scope_')}
             load = LoadClips(**arguments)
-            if load.sampling in ('random', 'uniform'):
-                rates.append(load.target_fps / load.frame_interval)
-                seconds.append(load.clip_len / rates[-1])
-            else:
-                rates.append(math.inf)
+            rates.append(load.asked_fps)
+            seconds.append(load.clip_len / load.asked_fps)
         elif kind == 'ClipRandomResizedCrop':
             sides.append(16 * math.ceil(step['size'] * CROP_MARGIN / 16))
         elif kind == 'ClipResize':

@@ -38,7 +38,6 @@ from trial import PIPELINE, spread, try_out
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
-from mmmae_st.datasets.records import RecordList
 
 SHORT_SIDE = 256
 MEASURED_FIRST = 16
@@ -100,13 +99,6 @@ def choose_settings(args: argparse.Namespace, needs: Needs | None) -> Settings:
     return Settings(short_side, fps, args.crf, args.key_frames)
 
 
-def read_records(args: argparse.Namespace) -> RecordList:
-    """The videos to prepare, relative to the source."""
-    if args.list is None:
-        return scan_folder(args.source, frame_tmpl=args.frame_tmpl)
-    return read_list(args.list, frame_folders=args.frame_tmpl is not None)
-
-
 def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> dict[str, str]:
     """Make videos, those by which the rest is estimated first; returns what failed and why.
 
@@ -127,8 +119,8 @@ def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> 
                 path = os.path.relpath(outcome.task.target, args.target)
                 manifest.add(dict(source=source, path=path, **outcome.value))
         if part is first and rest:
-            made = manifest.of(sources[job] for job in first)
-            each = sum(record['bytes'] for record in made) / max(len(made), 1)
+            sizes = [record['bytes'] for record in manifest.of(sources[job] for job in first)]
+            each = sum(sizes) / max(len(sizes), 1)
             seconds = (time.monotonic() - begin) / len(first)
             _require_space(args.target, len(rest), each, seconds)
     return failures
@@ -142,6 +134,31 @@ def _require_space(folder: str, number: int, bytes_each: float, seconds_each: fl
     print(f'{estimate} of {free:.3g} GB free, and {number * seconds_each / 3600:.2g} hours')
 
 
+def plan(args: argparse.Namespace, settings: Settings) -> tuple[dict[str, dict], dict[str, Job]]:
+    """The record and the job of each video, by its path below the source.
+
+    Raises:
+        OSError, ValueError: There is no video, or two would be written to one place.
+    """
+    frame_folders = args.frame_tmpl is not None
+    if args.list is None:
+        records = scan_folder(args.source, frame_tmpl=args.frame_tmpl)
+    else:
+        records = read_list(args.list, frame_folders=frame_folders)
+    by_source = {records.path(i): record for i, record in enumerate(records)}
+    folder = FrameFolder(args.frame_tmpl, args.frame_fps) if frame_folders else None
+    jobs = {
+        source: Job(
+            join_inside(args.source, args.source, source),
+            os.path.join(args.target, f'{name}.mp4'),
+            settings,
+            folder,
+        )
+        for source, name in target_names(by_source, frame_folders).items()
+    }
+    return by_source, jobs
+
+
 def main() -> int:
     """Prepare what is missing; 1 if a video failed."""
     args = parse_args()
@@ -149,19 +166,7 @@ def main() -> int:
         needs = needs_of_config(args.config) if args.config else None
         settings = choose_settings(args, needs)
         require_apart(args.source, args.target)
-        records = read_records(args)
-        by_source = {records.path(i): record for i, record in enumerate(records)}
-        names = target_names(by_source, are_folders=args.frame_tmpl is not None)
-        folder = FrameFolder(args.frame_tmpl, args.frame_fps) if args.frame_tmpl else None
-        jobs = {
-            source: Job(
-                join_inside(args.source, args.source, source),
-                os.path.join(args.target, f'{name}.mp4'),
-                settings,
-                folder,
-            )
-            for source, name in names.items()
-        }
+        records, jobs = plan(args, settings)
         if args.sample:
             pipeline = needs.pipeline if needs else PIPELINE
             print(try_out(list(jobs.values()), args.sample, args.workers, args.timeout, pipeline))
@@ -171,18 +176,18 @@ def main() -> int:
         require_same_settings(args.target, settings)
         manifest = Manifest(args.target)
         missing = {source: job for source, job in jobs.items() if not manifest.holds(source)}
-        done = len(jobs) - len(missing)
-        print(f'{len(missing)} videos to make, {done} are there already')
+        print(f'{len(missing)} videos to make, {len(jobs) - len(missing)} are there already')
         failures = make(missing, manifest, args)
-        labels = {s: record['label'] for s, record in by_source.items() if 'label' in record}
-        manifest.put_in_order(labels)
-        made = manifest.of(jobs)
+        manifest.put_in_order({s: r['label'] for s, r in records.items() if 'label' in r})
         if args.list:
-            kept = [{k: record[k] for k in ('path', 'label') if k in record} for record in made]
+            kept = (
+                {key: record[key] for key in ('path', 'label') if key in record}
+                for record in manifest.of(jobs)
+            )
             write_lines(os.path.join(args.target, os.path.basename(args.list)), list_lines(kept))
         write_failures(args.target, list(failures.items()))
     print(f'made {len(missing) - len(failures)}, failed {len(failures)}')
-    for line in what_repeats(needs, [(record['frames'], record['rate']) for record in made]):
+    for line in what_repeats(needs, ((r['frames'], r['rate']) for r in manifest.of(jobs))):
         print(line)
     return bool(failures)
 

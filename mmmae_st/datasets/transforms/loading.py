@@ -1,5 +1,6 @@
 """Decode a video once and cut R clips from it."""
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -108,6 +109,12 @@ class LoadClips(BaseTransform):
         # Which warnings were given: in shared memory, since one worker speaks for all.
         self._warned = torch.zeros(2, dtype=torch.bool, device='cpu').share_memory_()
 
+    @property
+    def asked_fps(self) -> float:
+        """Frames a second that clips take; infinite for segments, which need all of them."""
+        is_dense = self.sampling in ('random', 'uniform')
+        return self.target_fps / self.frame_interval if is_dense else math.inf
+
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
         rngs = [
@@ -178,14 +185,13 @@ class LoadClips(BaseTransform):
                 f'holds {reader.num_frames} frames of the {span:.4g} that a clip of {seconds:.4g} '
                 'seconds spans: its last frame is repeated'
             )
-            asked = self.target_fps / self.frame_interval
             too_slow = (
-                f'has {reader.fps:.4g} frames/s and {asked:.4g} are asked for (target_fps='
+                f'has {reader.fps:.4g} frames/s and {self.asked_fps:.4g} are asked for (target_fps='
                 f'{self.target_fps:g} / frame_interval={self.frame_interval}): frames are repeated'
             )
             kinds = {
                 too_short: reader.num_frames < LEAST_SHARE * span,
-                too_slow: 0 < reader.fps < LEAST_SHARE * asked,
+                too_slow: 0 < reader.fps < LEAST_SHARE * self.asked_fps,
             }
         else:
             too_few = f'holds {reader.num_frames} frames for {self.clip_len} segments'
