@@ -13,8 +13,7 @@ auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(max_epochs=400)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
+        type='WarmupLR',
         begin=0,
         end=60,
         by_epoch=True,

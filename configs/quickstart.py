@@ -80,7 +80,7 @@ optim_wrapper = dict(
 auto_scale_lr = dict(base_batch_size=4)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=11, val_interval=11)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='WarmupLR', begin=0, end=1, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
         T_max=10,

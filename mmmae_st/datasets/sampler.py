@@ -7,9 +7,8 @@ from itertools import islice
 from mmengine.dataset import DefaultSampler
 from mmengine.logging import print_log
 
+from mmmae_st.datasets.sample_key import epoch_of_pass
 from mmmae_st.registry import DATA_SAMPLERS
-
-PASS = 1_000_000
 
 
 @DATA_SAMPLERS.register_module()
@@ -19,7 +18,8 @@ class EpochSampler(DefaultSampler):
     The epoch travels with the index because persistent workers hold a copy of the dataset that
     never learns of a new epoch. Ranks get equally many samples: when their number does not divide
     the set, the first videos of the shuffled epoch are given again (``round_up``). Whatever comes
-    again in an epoch counts as another epoch, ``PASS`` later, so that its clips and masks are new.
+    again in an epoch counts as another epoch (see :mod:`sample_key`), so that its clips and masks
+    are new.
 
     Args:
         dataset (Sized): The videos.
@@ -80,7 +80,7 @@ class EpochSampler(DefaultSampler):
         start, self._start = self._start, 0
         number = len(self.dataset)
         pairs = (
-            (self.epoch + PASS * ((self.rank + self.world_size * i) // number), index)
+            (epoch_of_pass(self.epoch, (self.rank + self.world_size * i) // number), index)
             for i, index in enumerate(super().__iter__())
         )
         return islice(pairs, start, None)

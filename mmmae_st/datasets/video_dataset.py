@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from mmengine.dataset import BaseDataset
 from torch.utils.data import get_worker_info
 
@@ -18,6 +17,7 @@ from mmmae_st.datasets.prepared import require_enough_frames
 from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.readers.frame_folder import frame_pattern
 from mmmae_st.datasets.records import RecordList
+from mmmae_st.datasets.sample_key import SampleKey, replacement_rng
 from mmmae_st.registry import DATASETS, TRANSFORMS
 
 NO_EPOCH = (
@@ -153,14 +153,14 @@ class VideoDataset(BaseDataset):
         if not -len(self) <= index < len(self):
             raise IndexError(f'index {index} is out of range for {len(self)} videos')
         index %= len(self)
-        # Five words, so that these draws share nothing with the views' (seed, epoch, index, view).
-        others = np.random.default_rng((self.seed, epoch, index, 0, 1))
+        sample_key = self.seed, epoch, index
+        others = replacement_rng(sample_key)
         failures: list[tuple[str, str]] = []
         candidate = index
         while len(failures) <= self.max_refetch:
             record = self.get_data_info(candidate)
             try:
-                return self.pipeline(self._results(record, (self.seed, epoch, index), failures))
+                return self.pipeline(self._results(record, sample_key, failures))
             except VideoReadError as error:
                 failures.append((record['path'], str(error)))
                 if self.test_mode:
@@ -172,7 +172,7 @@ class VideoDataset(BaseDataset):
             f'for example {examples}'
         )
 
-    def _results(self, record: dict, sample_key: tuple, failures: list) -> dict:
+    def _results(self, record: dict, sample_key: SampleKey, failures: list) -> dict:
         results = dict(record, sample_key=sample_key, failures=list(failures))
         if self.frame_tmpl is not None:
             results['frame_tmpl'] = self.frame_tmpl

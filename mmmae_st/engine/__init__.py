@@ -11,6 +11,7 @@ from mmmae_st.engine.hooks.throughput import ThroughputHook
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.engine.optimizers.layer_decay import LayerDecayOptimWrapperConstructor
 from mmmae_st.engine.optimizers.sharding import ShardedOptimWrapper, ShardedStrategy, wrap_blocks
+from mmmae_st.engine.optimizers.warmup import WarmupLR
 from mmmae_st.engine.runner.launch import prepare_runtime
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     'ShardedStrategy',
     'StepSeedHook',
     'ThroughputHook',
+    'WarmupLR',
     'prepare_runtime',
     'wrap_blocks',
 ]

@@ -52,10 +52,8 @@ def restore_histories(checkpoint: dict) -> None:
     scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for key, value in scalars.items():
         if isinstance(value, dict):
-            buffer = HistoryBuffer(max_length=value['max_length'])
-            buffer._log_history = value['log'].cpu().numpy().copy()
-            buffer._count_history = value['count'].cpu().numpy().copy()
-            scalars[key] = buffer
+            log, count = (value[name].cpu().numpy() for name in ('log', 'count'))
+            scalars[key] = HistoryBuffer(log, count, value['max_length'])
 
 
 def _plain(value: Any, path: str, left_out: list[str]) -> Any:

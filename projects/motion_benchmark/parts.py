@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.registry import METRICS, MODELS, TRANSFORMS
 
@@ -52,9 +53,7 @@ class LoadFrames(LoadClips):
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
         video = open_frames(self.frames)[int(Path(results['path']).stem.split('_')[1])]
-        rngs = [
-            np.random.default_rng((*results['sample_key'], view)) for view in range(self.num_clips)
-        ]
+        rngs = [view_rng(results['sample_key'], view) for view in range(self.num_clips)]
         frame_inds = self.sample(len(video), self.target_fps, rngs)
         if self.still:
             for row, rng in zip(frame_inds, rngs, strict=True):

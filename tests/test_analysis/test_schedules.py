@@ -19,7 +19,7 @@ def test_pretraining_rate_is_the_published_formula():
         expected = (
             4e-4 * epoch / 30 if epoch < 30 else 2e-4 * (1 + math.cos(math.pi * (epoch - 30) / 170))
         )
-        assert schedule.learning_rates[epoch * 10] == pytest.approx(expected, abs=3e-6)
+        assert schedule.learning_rates[epoch * 10] == pytest.approx(expected)
     assert schedule.layer_scales == []
 
 

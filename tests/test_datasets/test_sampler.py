@@ -3,7 +3,7 @@
 import pytest
 
 from mmmae_st.datasets import EpochSampler
-from mmmae_st.datasets.sampler import PASS
+from mmmae_st.datasets.sample_key import PASS
 from mmmae_st.registry import DATA_SAMPLERS
 
 

@@ -15,8 +15,7 @@ auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=4)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
+        type='mmmae_st.WarmupLR',
         begin=0,
         end=2,
         by_epoch=True,

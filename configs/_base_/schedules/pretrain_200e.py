@@ -15,8 +15,7 @@ auto_scale_lr = dict(base_batch_size=128)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
+        type='WarmupLR',
         begin=0,
         end=30,
         by_epoch=True,

@@ -2,8 +2,7 @@
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30, val_begin=1, val_interval=5)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
+        type='mmmae_st.WarmupLR',
         begin=0,
         end=5,
         by_epoch=True,

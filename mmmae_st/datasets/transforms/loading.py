@@ -16,6 +16,7 @@ from mmmae_st.datasets.readers import (
     open_video,
     read_errors,
 )
+from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms.frame_sampling import (
     clip_frames,
     clip_span,
@@ -117,9 +118,7 @@ class LoadClips(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
-        rngs = [
-            np.random.default_rng((*results['sample_key'], view)) for view in range(self.num_clips)
-        ]
+        rngs = [view_rng(results['sample_key'], view) for view in range(self.num_clips)]
         try:
             frame_inds, frames = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
         except VideoReadError as error:

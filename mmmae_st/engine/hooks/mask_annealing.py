@@ -7,7 +7,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmmae_st.datasets.transforms.masking import Grid, draw_random
+from mmmae_st.datasets.sample_key import SampleKey, finetuning_mask_rng
+from mmmae_st.datasets.transforms.masking import draw_random
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.registry import HOOKS
@@ -19,11 +20,11 @@ class MaskAnnealingHook(Hook):
 
     In epoch e of E the share ``ratio * (1 + cos(pi * e / E)) / 2`` of each clip's patches is
     removed before the encoder (arXiv 2205.09113, B.3: from 50 % 84.1 against 84.4, at 1.2x the
-    speed). The mask of a clip depends on (seed, epoch, index, view) only. Validation and testing
-    see all patches.
+    speed). The mask of a clip depends on (seed, epoch, index, view) only, see
+    :mod:`mmmae_st.datasets.sample_key`. Validation and testing see all patches.
 
     Works with every model whose ``backbone`` takes ``ids_keep`` as :class:`SpacetimeViT` does and
-    whose samples carry ``index`` and ``view`` (:class:`PackActionClips`).
+    whose samples carry ``epoch``, ``index`` and ``view`` (:class:`PackActionClips`).
 
     Args:
         ratio: Share of the patches that the first epoch removes, in (0, 1).
@@ -36,9 +37,9 @@ class MaskAnnealingHook(Hook):
         if not 0 < ratio < 1:
             raise ValueError(f'ratio must be within (0, 1), both ends excluded, got {ratio!r}')
         self.ratio = ratio
-        self._key = (0, 0)
+        self._epoch = 0
         self._max_epochs = 1
-        self._clips: list[tuple[int, int]] = []
+        self._clips: list[tuple[SampleKey, int]] = []
         self._handle: torch.utils.hooks.RemovableHandle | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -52,8 +53,11 @@ class MaskAnnealingHook(Hook):
     ) -> None:
         """Note which clips come."""
         assert data_batch is not None
-        self._key = (runner.seed, runner.epoch)
-        self._clips = [(sample.index, sample.view) for sample in data_batch['data_samples']]
+        self._epoch = runner.epoch
+        self._clips = [
+            ((runner.seed, sample.epoch, sample.index), sample.view)
+            for sample in data_batch['data_samples']
+        ]
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log what was removed."""
@@ -69,19 +73,15 @@ class MaskAnnealingHook(Hook):
         if not backbone.training:
             return None
         clips = args[0]
-        seed, epoch = self._key
-        ratio = annealed_ratio(epoch, self._max_epochs, self.ratio)
+        ratio = annealed_ratio(self._epoch, self._max_epochs, self.ratio)
         grid = backbone.token_grid(clips)
-        ids = [draw_ids(grid, ratio, (seed, epoch, *clip)) for clip in self._clips]
+        ids = [
+            draw_random(grid, ratio, finetuning_mask_rng(sample_key, view))
+            for sample_key, view in self._clips
+        ]
         return args, dict(kwargs, ids_keep=torch.from_numpy(np.stack(ids)).to(clips.device))
 
 
 def annealed_ratio(epoch: int, max_epochs: int, ratio: float) -> float:
     """Share removed in an epoch: ``ratio`` in the first, 0 after the last, a cosine between."""
     return ratio * (1 + math.cos(math.pi * epoch / max_epochs)) / 2
-
-
-def draw_ids(grid: Grid, ratio: float, clip_key: tuple[int, int, int, int]) -> np.ndarray:
-    """Kept ids (K,) int64, ascending, of the clip (seed, epoch, index, view)."""
-    # Six words, so that these draws share nothing with those of the pipeline.
-    return draw_random(grid, ratio, np.random.default_rng((*clip_key, 0, 2)))

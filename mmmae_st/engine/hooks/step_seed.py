@@ -8,6 +8,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmmae_st.datasets.sample_key import step_seeds
 from mmmae_st.registry import HOOKS
 
 
@@ -26,8 +27,7 @@ class StepSeedHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Seed."""
-        key = (runner.seed, runner.iter, get_rank())
-        seed, numpy_seed = np.random.SeedSequence(key).generate_state(2).tolist()
+        seed, numpy_seed = step_seeds(runner.seed, runner.iter, get_rank())
         random.seed(seed)
         np.random.seed(numpy_seed)
         torch.manual_seed(seed)

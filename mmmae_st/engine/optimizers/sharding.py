@@ -40,17 +40,12 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
         super().__init__(optimizer, accumulative_counts, clip_grad, force_bfloat16)
 
     def _clip_grad(self) -> None:
-        grads = [
-            param.grad
-            for group in self.optimizer.param_groups
-            for param in group['params']
-            if param.grad is not None
-        ]
-        square = torch.nn.utils.get_total_norm(grads).float().square()
+        params = [p for group in self.optimizer.param_groups for p in group['params']]
+        grads = [param.grad for param in params if param.grad is not None]
+        square = nn.utils.get_total_norm(grads).float().square()
         dist.all_reduce(square)
         norm = square.sqrt()
-        scale = (self.clip_grad_kwargs['max_norm'] / (norm + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_(grads, scale)
+        nn.utils.clip_grads_with_norm_(params, self.clip_grad_kwargs['max_norm'], norm)
         self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
 
 

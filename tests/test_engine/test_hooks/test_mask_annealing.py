@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmmae_st.datasets.sample_key import epoch_of_pass, finetuning_mask_rng
+from mmmae_st.datasets.transforms.masking import draw_random, num_keep
 from mmmae_st.engine import MaskAnnealingHook
-from mmmae_st.engine.hooks.mask_annealing import annealed_ratio, draw_ids
+from mmmae_st.engine.hooks.mask_annealing import annealed_ratio
 from mmmae_st.models import SpacetimeViT
 
 GRID = (4, 4, 4)
@@ -21,17 +23,7 @@ def test_ratio_falls_by_a_cosine():
 def test_no_patch_is_lost_to_rounding():
     ratio = annealed_ratio(2, 3, 0.75)  # three sixteenths and a bit of floating point
     assert 3 / 16 < ratio < 3 / 16 + 1e-9
-    assert len(draw_ids(GRID, ratio, (0, 1, 2, 3))) == 52
-
-
-def test_ids_depend_on_seed_epoch_index_and_view_only():
-    key = (0, 1, 2, 3)
-    ids = draw_ids(GRID, 0.5, key)
-    assert len(ids) == 32 and (np.diff(ids) > 0).all()
-    assert np.array_equal(ids, draw_ids(GRID, 0.5, key))
-    for place in range(4):
-        other = tuple(value + (i == place) for i, value in enumerate(key))
-        assert not np.array_equal(ids, draw_ids(GRID, 0.5, other))
+    assert num_keep(64, ratio) == 52
 
 
 @pytest.fixture
@@ -47,7 +39,8 @@ def setting():
         logger=SimpleNamespace(info=lines.append),
         lines=lines,
     )
-    samples = [SimpleNamespace(index=3, view=view) for view in range(2)]
+    epochs = 1, epoch_of_pass(1, 1)  # the same view comes again
+    samples = [SimpleNamespace(epoch=epoch, index=3, view=0) for epoch in epochs]
     hook = MaskAnnealingHook(ratio=0.5)
     hook.before_train(runner)
     hook.before_train_iter(runner, 0, dict(data_samples=samples))
@@ -57,8 +50,10 @@ def setting():
 def test_the_backbone_sees_what_is_kept(setting):
     _, _, backbone, clips = setting
     ratio = annealed_ratio(1, 4, 0.5)
-    ids = torch.from_numpy(np.stack([draw_ids(GRID, ratio, (0, 1, 3, view)) for view in range(2)]))
+    rngs = [finetuning_mask_rng((0, epoch, 3), 0) for epoch in (1, epoch_of_pass(1, 1))]
+    ids = torch.from_numpy(np.stack([draw_random(GRID, ratio, rng) for rng in rngs]))
     assert ids.shape == (2, 36)  # 64 * (1 - 0.427) = 36.7
+    assert not ids[0].equal(ids[1])
     masked = backbone(clips)
     backbone.eval()
     assert torch.equal(masked, backbone(clips, ids))
