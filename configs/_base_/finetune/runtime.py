@@ -8,7 +8,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_hooks = dict(
-    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='acc/top1', rule='greater')
+    runtime_info=dict(type='mmmae_st.LateInfoHook'),
+    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='acc/top1', rule='greater'),
 )
 custom_hooks = [
     dict(type='mmmae_st.StepSeedHook'),

@@ -50,7 +50,7 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
         norm = square.sqrt()
         scale = (self.clip_grad_kwargs['max_norm'] / (norm + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_(grads, scale)
-        self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
+        self.note_norm(norm)
 
 
 @STRATEGIES.register_module()
