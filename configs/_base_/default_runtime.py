@@ -4,7 +4,7 @@ default_scope = 'mmmae_st'
 # another. mmengine has the first six, whatever a config says; hooks run in the order of their
 # priorities. Named in full, as other configs run in mmaction2's scope.
 default_hooks = dict(
-    runtime_info=dict(type='RuntimeInfoHook'),
+    runtime_info=dict(type='mmmae_st.LateInfoHook'),
     timer=dict(type='IterTimerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=20),

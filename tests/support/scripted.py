@@ -76,9 +76,10 @@ def make_runner(
         train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs),
         optim_wrapper=optim_wrapper
         or dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0)),
-        default_hooks=dict(
-            logger=dict(type='LoggerHook', interval=1000), **(hooks or {'checkpoint': None})
-        ),
+        default_hooks={
+            'logger': dict(type='LoggerHook', interval=1000),
+            **(hooks or {'checkpoint': None}),
+        },
         default_scope='mmmae_st',
         randomness=dict(seed=0),
         experiment_name=f'scripted_{next(_names)}',

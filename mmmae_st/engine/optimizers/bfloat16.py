@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
+from mmmae_st.engine.optimizers.late_norm import LateNormOptimWrapper
 from mmmae_st.precision import use_bfloat16
 from mmmae_st.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(OptimWrapper):
+class BFloat16OptimWrapper(LateNormOptimWrapper):
     """mmengine's ``OptimWrapper`` with the forward pass under bfloat16 autocast.
 
     bfloat16 has the range of float32, so no loss is scaled and no step skipped. mmengine's

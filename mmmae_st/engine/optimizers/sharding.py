@@ -46,7 +46,7 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
         dist.all_reduce(square)
         norm = square.sqrt()
         nn.utils.clip_grads_with_norm_(params, self.clip_grad_kwargs['max_norm'], norm)
-        self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
+        self.note_norm(norm)
 
 
 @STRATEGIES.register_module()
