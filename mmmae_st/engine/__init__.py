@@ -4,7 +4,7 @@ from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
 from mmmae_st.engine.hooks.explosion import ExplosionHook
 from mmmae_st.engine.hooks.mask_annealing import MaskAnnealingHook
-from mmmae_st.engine.hooks.preemption import PreemptionHook
+from mmmae_st.engine.hooks.preemption import PreemptionHook, preemptible
 from mmmae_st.engine.hooks.reconstruction import ReconstructionHook
 from mmmae_st.engine.hooks.step_seed import StepSeedHook
 from mmmae_st.engine.hooks.throughput import ThroughputHook
@@ -26,6 +26,7 @@ __all__ = [
     'ShardedStrategy',
     'StepSeedHook',
     'ThroughputHook',
+    'preemptible',
     'prepare_runtime',
     'wrap_blocks',
 ]
