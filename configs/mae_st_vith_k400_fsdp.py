@@ -15,5 +15,5 @@ optim_wrapper = dict(
     # No flat_decay_mult: the part of a matrix that a process holds is flat, too.
     paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-# Without ReconstructionHook, whose forward pass is that of one process.
-custom_hooks = _base_.custom_hooks[:-1]
+# ReconstructionHook's forward pass is that of one process.
+default_hooks = dict(reconstruction=None)

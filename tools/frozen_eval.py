@@ -45,20 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='log and features; work_dirs/<config> by default')
     command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
-
-
-def load_config(args: argparse.Namespace) -> Config:
-    """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or os.path.join('work_dirs', f'frozen_{name}')
-    cfg.launcher = args.launcher
-    return cfg
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def features_of(
@@ -120,7 +108,7 @@ def main() -> None:
     """Check the config and evaluate."""
     args = parse_args()
     with command_line.short_errors():
-        cfg = load_config(args)
+        cfg = command_line.load_run_config(args, prefix='frozen_')
         check_config(cfg)
     with one_cause():
         prepare_runtime(cfg)

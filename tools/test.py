@@ -1,7 +1,6 @@
 """Test a fine-tuned recogniser or detector; the metrics are printed and logged."""
 
 import argparse
-import os
 
 import torch
 from mmengine.config import Config
@@ -26,26 +25,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dump', metavar='FILE.pkl', help='write the prediction of each video')
     command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
-    parser.add_argument(
-        '--trust-checkpoint',
-        nargs='+',
-        default=(),
-        metavar='FILE',
-        help='checkpoints that may run code when they are loaded; the others may not',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    command_line.add_trust_option(parser)
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    cfg.launcher = args.launcher
+    cfg = command_line.load_run_config(args)
     cfg.load_from, cfg.resume = None, False
     for part in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         if cfg.get(part) is None:

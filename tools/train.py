@@ -1,7 +1,6 @@
 """Train from a config: pretraining, fine-tuning or detection."""
 
 import argparse
-import os
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
@@ -40,26 +39,14 @@ def parse_args() -> argparse.Namespace:
         help='scale the learning rate by videos per update over auto_scale_lr.base_batch_size',
     )
     command_line.add_config_options(parser)
-    parser.add_argument(
-        '--trust-checkpoint',
-        nargs='+',
-        default=(),
-        metavar='FILE',
-        help='checkpoints that may run code when they are loaded; the others may not',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    command_line.add_trust_option(parser)
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    cfg.launcher = args.launcher
+    cfg = command_line.load_run_config(args)
     if args.amp:
         enable_amp(cfg, args.amp == 'force')
     if args.auto_scale_lr:

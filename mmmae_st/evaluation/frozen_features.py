@@ -5,6 +5,8 @@ Dimensions: N videos, V views of each, L tokens, D width.
 
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from logging import WARNING
 from pathlib import Path
@@ -13,7 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import (
+    all_gather_object,
+    barrier,
+    broadcast_object_list,
+    get_dist_info,
+    is_main_process,
+)
 from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
@@ -50,8 +58,12 @@ def extract_features(
     """Run the encoder over a set of videos, or read what it gave the last time.
 
     The cache is keyed by everything that the features depend on: the encoder with its weights, the
-    list of videos and labels, the seed, the pipeline, and the arguments. Several processes share
-    the work.
+    list of videos and labels, size and time of their files, the seed, the pipeline, and the
+    arguments. (Files behind a file backend have no time; a change there is not noticed.) Several
+    processes share the work.
+
+    A video that the dataset replaces because it cannot be read gives the features and the label of
+    its replacement; it is named in the log, and tried again the next time.
 
     Args:
         backbone: Encoder with ``out_type='pooled'`` or ``'featmap'``, on its device.
@@ -60,9 +72,6 @@ def extract_features(
         cache_dir: Folder of all caches.
         token_grid: For feature maps: average them to (t, h, w) tokens before they are kept.
         amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
-
-    A video that the dataset replaces because it cannot be read gives the features and the label of
-    its replacement; it is named in the log.
 
     Raises:
         ValueError: If a video has no label, or ``out_type`` and ``token_grid`` do not fit.
@@ -75,16 +84,25 @@ def extract_features(
     number = _check_labels(loader)
     bfloat16 = use_bfloat16(amp, next(backbone.parameters()).device)
     settings = [backbone.out_type, token_grid, bfloat16]
-    folder = Path(cache_dir) / _digest(backbone, preprocessor, loader, settings)
+    key = [_digest(backbone, preprocessor, loader, settings) if is_main_process() else '']
+    broadcast_object_list(key)
+    folder = Path(cache_dir) / key[0]
     done = folder / 'done.json'
-    if done.exists():
-        print_log(f'Features of {number} videos are read from {folder}', logger='current')
+    failed = json.loads(done.read_text())['failed'] if done.exists() else None
+    if failed is None:
+        text, batches = 'written to', loader
     else:
-        print_log(f'Features of {number} videos are written to {folder}', logger='current')
-        _write(backbone, preprocessor, loader, folder, token_grid, bfloat16, number)
-        barrier()
+        text, batches = 'read from', _batches_of(failed, loader)
+    print_log(f'Features of {number} videos are {text} {folder}', logger='current')
+    if failed is None or failed:
+
+        def compute(batch: dict) -> Tensor:
+            return encode(backbone, preprocessor(batch)['inputs'], token_grid, bfloat16)
+
+        barrier()  # every process has seen what is done
+        failed = _write(compute, batches, folder, number, again=failed is not None)
         if is_main_process():
-            done.write_text(json.dumps(dict(videos=number, settings=settings)))
+            done.write_text(json.dumps(dict(videos=number, settings=settings, failed=failed)))
         barrier()
     return Features(np.load(folder / 'values.npy', mmap_mode='r'), np.load(folder / 'labels.npy'))
 
@@ -103,38 +121,68 @@ def encode(
     return out.flatten(2).transpose(1, 2).half()
 
 
+def _batches_of(indices: list[int], loader: DataLoader) -> DataLoader:
+    """This process's part of some videos, loaded as ``loader`` does."""
+    rank, world_size = get_dist_info()
+    return DataLoader(
+        loader.dataset,
+        loader.batch_size,
+        sampler=indices[rank::world_size],
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        worker_init_fn=loader.worker_init_fn,
+    )
+
+
 def _write(
-    backbone: SpacetimeViT,
-    preprocessor: BaseDataPreprocessor,
-    loader: DataLoader,
+    compute: Callable[[dict], Tensor],
+    batches: DataLoader,
     folder: Path,
-    token_grid: tuple[int, int, int] | None,
-    bfloat16: bool,
     num_videos: int,
-) -> None:
-    labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64))
+    again: bool,
+) -> list[int]:
+    """Write the features of batches into the files of the cache.
+
+    Args:
+        compute: Features (B*V, ...) of a batch.
+        batches: This process's part of the videos.
+        folder: Of the files.
+        num_videos: Rows of the files.
+        again: Keep the files that are there, and replace the rows of these videos.
+
+    Returns:
+        The videos of all processes that could not be read.
+    """
+    labels = _open(folder / 'labels.npy', (num_videos,), np.dtype(np.int64), again)
     values = None
-    for batch in tqdm(loader, desc='features', unit='batch', disable=not is_main_process() or None):
+    failed: list[int] = []
+    silent = not is_main_process() or None
+    for batch in tqdm(batches, desc='features', unit='batch', disable=silent):
         num_views = batch['inputs'][0].shape[0]
-        features = encode(backbone, preprocessor(batch)['inputs'], token_grid, bfloat16)
+        features = compute(batch)
         rows = features.cpu().numpy().reshape(-1, num_views, *features.shape[1:])
         if values is None:
-            values = _open(folder / 'values.npy', (num_videos, *rows.shape[1:]), rows.dtype)
+            shape = num_videos, *rows.shape[1:]
+            values = _open(folder / 'values.npy', shape, rows.dtype, again)
         for sample, row in zip(batch['data_samples'], rows, strict=True):
             values[sample.index], labels[sample.index] = row, sample.label
             for path, cause in sample.failures:
                 print_log(f'Cannot read {path}: {cause}', logger='current', level=WARNING)
+            if sample.failures:
+                failed.append(sample.index)
     labels.flush()
     if values is not None:
         values.flush()
+    return sorted({index for part in all_gather_object(failed) for index in part})
 
 
-def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype, again: bool) -> np.memmap:
     """One file for all processes; each writes the rows of its own videos."""
-    if is_main_process():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.lib.format.open_memmap(path, 'w+', dtype, shape).flush()
-    barrier()
+    if not again:
+        if is_main_process():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.lib.format.open_memmap(path, 'w+', dtype, shape).flush()
+        barrier()
     return np.lib.format.open_memmap(path, 'r+')
 
 
@@ -171,5 +219,19 @@ def _digest(
         digest.update(f'{type(transform).__name__} {sorted(vars(transform).items())}'.encode())
     for index in range(len(dataset)):
         record = dataset.get_data_info(index)
-        digest.update(f'{record["path"]} {record["label"]}\n'.encode())
+        path = record['path']
+        digest.update(f'{path} {record["label"]} {size_and_time(path)}\n'.encode())
     return digest.hexdigest()[:16]
+
+
+def size_and_time(path: str) -> list[tuple[str, int, int]]:
+    """Of a video, or of each file of a folder of frames; nothing where there is no local file."""
+    try:
+        if os.path.isdir(path):
+            with os.scandir(path) as files:
+                states = sorted((file.name, file.stat()) for file in files)
+        else:
+            states = [('', os.stat(path))]
+    except OSError:
+        return []
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in states]

@@ -8,21 +8,21 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmmae_st.models.hog import hog
+from mmmae_st.models import hog
 from mmmae_st.models.layers import init_transformer, require_positive
 from mmmae_st.patching import select_patches, target_frames
 from mmmae_st.registry import MODELS
 
 TARGETS = ('normalized_pixels', 'pixels', 'hog')
 FRAME_RULES = ('linspace', 'stride', 'all')
-HOG_CELL, HOG_BINS = 8, 9
 
 
 @MODELS.register_module()
 class MAEHead(BaseModule):
     """Predicts patches and compares them with the target, in float32.
 
-    A target patch has its values in the order (u, p, q, c): frame, row, column, channel last.
+    A target patch has its values in the order (u, p, q, c): frame, row, column, channel last. Of
+    HOG it is (c, orientation, u, p, q), with p and q counting cells, as in PySlowFast.
 
     Args:
         embed_dims: Width D of the decoder.
@@ -30,7 +30,7 @@ class MAEHead(BaseModule):
         tubelet_size: Frames of a patch.
         in_channels: Channels of the clip.
         target: ``'normalized_pixels'`` (each patch less its mean, over its deviation),
-            ``'pixels'``, or ``'hog'`` (9 orientations of 8x8 cells, each channel).
+            ``'pixels'``, or ``'hog'`` (9 orientations of 8x8 cells, each channel), see ``hog``.
         frames: Which frames of a tubelet are predicted: one by rule ``'linspace'`` (mae_st) or
             ``'stride'`` (PySlowFast), see ``target_frames``; or ``'all'``.
         init_cfg: mmengine initialisation config.
@@ -60,9 +60,9 @@ class MAEHead(BaseModule):
             raise ValueError(f'target must be one of {TARGETS}, got {target!r}')
         if frames not in FRAME_RULES:
             raise ValueError(f'frames must be one of {FRAME_RULES}, got {frames!r}')
-        if target == 'hog' and patch_size % HOG_CELL:
+        if target == 'hog' and patch_size % hog.CELL:
             raise ValueError(
-                f"target='hog' needs a patch_size divisible by {HOG_CELL}, got {patch_size}"
+                f"target='hog' needs a patch_size divisible by {hog.CELL}, got {patch_size}"
             )
         self.tubelet_size = tubelet_size
         self.patch_size = patch_size
@@ -70,7 +70,7 @@ class MAEHead(BaseModule):
         self.frames = frames
         self.target_tubelet = tubelet_size if frames == 'all' else 1
         self.num_pixels = self.target_tubelet * patch_size**2 * in_channels
-        pixels = (patch_size // HOG_CELL) ** 2 * HOG_BINS if target == 'hog' else patch_size**2
+        pixels = (patch_size // hog.CELL) ** 2 * hog.BINS if target == 'hog' else patch_size**2
         self.pred = nn.Linear(embed_dims, self.target_tubelet * pixels * in_channels)
         init_transformer(self)
 
@@ -138,10 +138,11 @@ class MAEHead(BaseModule):
     def _hog_patches(self, video: Tensor, ids: Tensor | None) -> Tensor:
         frames = self.select_frames(video).float()
         batch, _, num_frames = frames.shape[:3]
-        cells = hog(frames.transpose(1, 2).flatten(0, 1), HOG_CELL, HOG_BINS).flatten(1, 2)
+        cells = hog.hog(frames.transpose(1, 2).flatten(0, 1)).flatten(1, 2)
         cells = cells.unflatten(0, (batch, num_frames)).transpose(1, 2)
-        patches = select_patches(cells, ids, self.target_tubelet, self.patch_size // HOG_CELL)
-        return patches.movedim(2, -1).flatten(2)
+        return select_patches(cells, ids, self.target_tubelet, self.patch_size // hog.CELL).flatten(
+            2
+        )
 
 
 def patch_statistics(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ def pretrained(
 def config(tiny_config: Callable[..., Config], pretrained: Path, tmp_path: Path) -> Path:
     """Fine-tuning from that checkpoint, masked at first; small enough to overfit."""
     cfg = tiny_config(pretrained)
-    cfg.custom_hooks.append(dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5))
+    cfg.default_hooks.mask_annealing = dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5)
     cfg.optim_wrapper.optimizer.lr = 3e-3
     cfg.train_cfg.update(max_epochs=6, val_interval=6)
     cfg.param_scheduler[0].update(T_max=6, end=6)

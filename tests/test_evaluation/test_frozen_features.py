@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +8,10 @@ from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.transforms import ClipCenterCrop, ClipResize, LoadClips, PackClips
 from mmmae_st.evaluation import extract_features
+from mmmae_st.evaluation.frozen_features import size_and_time
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT
 
 
@@ -92,6 +97,36 @@ def test_a_change_of_weights_pipeline_or_labels_is_noticed(folder, tmp_path):
     assert len(list(tmp_path.iterdir())) == 8
 
 
+def test_a_change_of_the_files_is_noticed(make_clip, tmp_path):
+    def extract():
+        data = loader(tmp_path)
+        return extract_features(encoder(), ClipDataPreprocessor(), data, tmp_path / 'cache').values
+
+    for name in '01':
+        make_clip(tmp_path / f'{name}.mp4', num_frames=16)
+    (tmp_path / 'list.txt').write_text('0.mp4 0\n1.mp4 1\n')
+    first = extract()
+    np.testing.assert_allclose(first[0], first[1], atol=1e-5)
+    make_clip(tmp_path / '1.mp4', num_frames=24)
+    assert not np.allclose(extract()[1], first[1], atol=1e-3)
+    time = (tmp_path / '1.mp4').stat().st_mtime_ns
+    os.utime(tmp_path / '1.mp4', ns=(time, time + 1))  # other content may have the same size
+    extract()
+    assert len(list((tmp_path / 'cache').iterdir())) == 3
+
+
+def test_a_change_of_one_frame_of_a_folder_is_noticed(tmp_path):
+    frames = [tmp_path / f'img_{i:05}.jpg' for i in range(2)]
+    for frame in frames:
+        frame.write_bytes(b'x')
+    before = size_and_time(str(tmp_path))
+    assert [name for name, *_ in before] == ['img_00000.jpg', 'img_00001.jpg']
+    assert size_and_time(str(tmp_path)) == before
+    frames[1].write_bytes(b'xy')
+    assert size_and_time(str(tmp_path)) != before
+    assert size_and_time(str(tmp_path / 'absent')) == []
+
+
 def test_without_bfloat16_in_the_hardware_amp_is_float32(folder, tmp_path, cpu_without_bfloat16):
     args = encoder(), ClipDataPreprocessor(), loader(folder), tmp_path
     plain = extract_features(*args)
@@ -127,3 +162,31 @@ def test_a_replaced_video_gives_features_and_label_of_its_replacement(folder, tm
     found = extract_features(encoder(), ClipDataPreprocessor(), data, tmp_path)
     assert found.labels.tolist() == [0, 0]
     np.testing.assert_allclose(found.values[0], found.values[1], atol=1e-6)
+
+
+def test_what_failed_once_is_tried_again(folder, tmp_path, monkeypatch):
+    expected = extract_features(encoder(), ClipDataPreprocessor(), loader(folder), tmp_path / '1')
+    tried = []
+    decode = LoadClips.decode
+
+    def decode_but(self, results, rngs):
+        tried.append(Path(results['path']).name)
+        if results['path'].endswith(broken):
+            raise VideoReadError('the disk is away')
+        return decode(self, results, rngs)
+
+    monkeypatch.setattr(LoadClips, 'decode', decode_but)
+
+    def extract():
+        tried.clear()
+        data = loader(folder, test_mode=False)
+        return extract_features(encoder(), ClipDataPreprocessor(), data, tmp_path / '2')
+
+    for broken in ('1.mp4', '1.mp4', 'none', 'none'):
+        found = extract()
+        if broken == '1.mp4':
+            assert found.labels[1] != 1 and not np.array_equal(found.values[1], expected.values[1])
+            assert '1.mp4' in tried
+    assert tried == []  # all is done
+    assert found.labels.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)

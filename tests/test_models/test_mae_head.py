@@ -1,8 +1,8 @@
 import pytest
 import torch
+from support.plain_hog import plain_hog_patches
 
 from mmmae_st.models import MAEHead
-from mmmae_st.models.hog import hog
 
 
 def video():
@@ -33,12 +33,15 @@ def test_whole_tubelet_is_ordered_frame_row_column_channel():
     torch.testing.assert_close(target[0, 0], expected)
 
 
-def test_hog_target_is_the_histograms_of_the_patch():
-    x, ids = video(), torch.tensor([[6], [0]])
-    head = MAEHead(8, patch_size=8, target='hog', frames='stride')
-    target = head.make_target(x, ids)
-    assert target.shape[-1] == head.pred.out_features == 27
-    torch.testing.assert_close(target[0, 0], hog(x[:1, :, 2])[0, :, :, 1, 0].flatten())
+@pytest.mark.parametrize(('patch_size', 'values'), [(8, 27), (16, 108)])
+def test_hog_target_is_the_histograms_of_the_patch(patch_size, values):
+    x = torch.randn(1, 3, 4, 32, 32)
+    head = MAEHead(8, patch_size=patch_size, target='hog', frames='stride')
+    target = head.make_target(x, None)
+    assert target.shape[-1] == head.pred.out_features == values
+    expected = plain_hog_patches(x[0, :, ::2].numpy(), patch_size)
+    torch.testing.assert_close(target[0].double(), torch.from_numpy(expected), atol=1e-5, rtol=0)
+    torch.testing.assert_close(head.make_target(x, torch.tensor([[5, 2]]))[0], target[0, [5, 2]])
 
 
 def test_loss_is_taken_in_float32_under_autocast():

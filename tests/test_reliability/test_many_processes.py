@@ -193,6 +193,15 @@ def test_neighbours_and_probes_of_two_processes_are_those_of_one(tmp_path, video
         np.testing.assert_allclose(features[1][name], values, rtol=0, atol=1e-6)
         assert values.any(axis=tuple(range(1, values.ndim))).all()  # no video was left out
 
+    for done in work_dir.glob('features/*/done.json'):  # one failed: a process has nothing to do
+        done.write_text(done.read_text().replace('"failed": []', '"failed": [1]'))
+        np.load(done.with_name('values.npy'), mmap_mode='r+')[1] = 0
+    run = start_frozen(config, checkpoint, work_dir, 2)
+    assert run.wait(60) == [0, 0], run.output()
+    for name, values in features[0].items():
+        again = np.load(work_dir / 'features' / name / 'values.npy')
+        np.testing.assert_allclose(again, values, rtol=0, atol=1e-6)
+
 
 def test_an_error_in_one_process_of_the_evaluation_ends_both(tmp_path, videos):
     config, checkpoint = write_frozen_config(tmp_path, videos)

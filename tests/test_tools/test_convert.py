@@ -120,7 +120,7 @@ def test_failures(convert, tmp_path, capsys):
     fails('absent.pth does not exist', 'absent.pth', 'out.pth')
     fails('lack backbone.cls_token', 'a.pth', 'out.pth', '--to', 'timm')
     (tmp_path / 'text.pth').write_text('import os')
-    fails('text.pth is not a readable PyTorch checkpoint', 'text.pth', 'out.pth')
+    fails('text.pth is damaged, cut short or no PyTorch file', 'text.pth', 'out.pth')
     state = {n: t for n, t in model.state_dict().items() if not n.startswith('norm.')}
     torch.save(state, tmp_path / 'no_norm.pth')
     fails('do not fill the model', 'no_norm.pth', 'out.pth')

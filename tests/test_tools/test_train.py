@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
+from mmmae_st.datasets import VideoDataset
+from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.resume import check_fills_encoder, warn_of_other_optimizer
 from mmmae_st.models import SpacetimeViT
 
@@ -80,6 +83,33 @@ def test_weights_are_no_run_to_resume(load, tmp_path):
         load('--resume', 'nothing.pth')
     cfg = load('--resume', str(path), '--trust-checkpoint', str(path))
     assert cfg.resume and cfg.load_from == str(path)
+
+
+def test_data_that_is_not_there_is_named_in_one_line(tool, tmp_path, monkeypatch, capsys):
+    train = tool('train.py')
+    run = str(tmp_path / 'run')
+    for option, message in {
+        'train_dataloader.dataset.data_root=/none': "data folder '/none/train' is not a folder",
+        'train_dataloader.dataset.ann_file=none.txt': "none.txt' is not a file",
+    }.items():
+        words = ['train.py', 'configs/smoke.py', '--work-dir', run, '--cfg-options', option]
+        monkeypatch.setattr(sys, 'argv', words)
+        with pytest.raises(SystemExit, match='1'):
+            train.main()
+        told = ''.join(capsys.readouterr())
+        assert message in told and 'Traceback' not in told and 'File "' not in told
+
+
+def test_a_broken_video_of_a_validation_is_named_in_one_line(tmp_path, capsys):
+    (tmp_path / 'a.mp4').write_text('x')
+    pipeline = [dict(type='LoadClips')]
+    dataset = VideoDataset(data_root=str(tmp_path), pipeline=pipeline, test_mode=True)
+    for workers in (0, 1):
+        with pytest.raises(SystemExit, match='1'), one_cause():
+            next(iter(DataLoader(dataset, num_workers=workers)))
+        told = ''.join(capsys.readouterr())
+        assert f'error: cannot read {tmp_path}/a.mp4: InvalidDataError' in told
+        assert len(told.strip().splitlines()) == 1
 
 
 def test_weights_to_start_from_fill_the_encoder():

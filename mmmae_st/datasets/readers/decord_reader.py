@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
 
 
 class DecordReader(BaseReader):
@@ -27,7 +27,7 @@ class DecordReader(BaseReader):
         self.num_frames = len(self._reader)
         self.fps = float(self._reader.get_avg_fps())
 
-    def read(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+    def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
         wanted = set(indices)
         frames = {}
@@ -35,9 +35,10 @@ class DecordReader(BaseReader):
         for index in range(max(wanted) + 1):
             frame = self._reader.next()
             if index in wanted:
-                frames[index] = frame.asnumpy()
-                if frames[index].shape[2] != 3:
+                image = frame.asnumpy()
+                if image.shape[2] != 3:
                     raise VideoReadError('decord cannot read rotated video')
+                frames[index] = shrink(image, short_side)
         return check_frames(frames, indices)
 
     def close(self) -> None:

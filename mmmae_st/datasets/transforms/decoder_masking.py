@@ -6,7 +6,7 @@ Dimensions: R views, M removed tokens, M' predicted ones, (t, h, w) the token gr
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmmae_st.datasets.transforms.masking import Grid
+from mmmae_st.datasets.transforms.masking import Grid, num_keep
 from mmmae_st.registry import TRANSFORMS
 
 RATIOS = (0.25, 0.5, 0.75)
@@ -20,8 +20,8 @@ class DecoderMasking(BaseTransform):
 
     Running cells: every cell of 2 x 2 positions shows the decoder ``4 * (1 - ratio)`` of them, one
     step further around the cell in each time slice, from a start drawn for the view. Of the M
-    removed tokens of a view M' = int(M * (1 - ratio)) are predicted: those in the shown positions,
-    more or fewer of them drawn at random so that all views of a batch have as many.
+    removed tokens of a view M' = floor(M * (1 - ratio)) are predicted: those in the shown
+    positions, more or fewer of them drawn at random so that all views of a batch have as many.
 
     The decoder then holds fewer mask tokens, which makes a step faster and **changes the
     objective**. Comes after a masking transform; adds ``ids_predict``.
@@ -31,7 +31,8 @@ class DecoderMasking(BaseTransform):
             Defaults to 0.5.
 
     Raises:
-        ValueError: ``ratio`` is another number; no masking transform came before.
+        ValueError: ``ratio`` is another number; no masking transform came before; too few are
+            removed to predict a part of them.
     """
 
     def __init__(self, ratio: float = 0.5) -> None:
@@ -60,8 +61,7 @@ class DecoderMasking(BaseTransform):
         removed_ids = np.flatnonzero(removed)
         shown = running_cells(grid, self.ratio, int(rng.integers(4))).ravel()[removed_ids]
         order = np.lexsort((rng.random(len(shown)), ~shown))  # the shown ones first
-        count = int(len(removed_ids) * (1 - self.ratio))
-        return np.sort(removed_ids[order[:count]])
+        return np.sort(removed_ids[order[: num_keep(len(removed_ids), self.ratio)]])
 
 
 def running_cells(grid: Grid, ratio: float, start: int) -> np.ndarray:

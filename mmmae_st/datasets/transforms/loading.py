@@ -1,12 +1,15 @@
 """Decode a video once and cut R clips from it."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 
 from mmmae_st.datasets.readers import (
     BACKENDS,
+    BaseReader,
     VideoReadError,
     call_with_timeout,
     open_video,
@@ -15,7 +18,10 @@ from mmmae_st.datasets.readers import (
 from mmmae_st.datasets.transforms.frame_sampling import (
     clip_frames,
     clip_span,
+    frames_shown,
+    num_shown,
     random_start,
+    rate_varies,
     segment_frames,
     uniform_starts,
 )
@@ -23,6 +29,7 @@ from mmmae_st.registry import TRANSFORMS
 
 UNREADABLE = ('error', 'blank')
 BLANK_SHAPE = (256, 256, 3)
+LEAST_SHARE = 0.95  # of the frames asked for; below, a warning says that frames are repeated
 SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
 
 
@@ -32,8 +39,12 @@ class LoadClips(BaseTransform):
 
     Reads ``path``, ``sample_key`` and optionally ``frame_tmpl``. Adds ``clips`` (R lists of T
     frames, (H, W, 3) uint8 RGB, shared between clips that take the same frame), ``frame_inds``
-    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)). A video
-    shorter than a clip repeats its last frame.
+    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)).
+
+    A video shorter than a clip repeats its last frame, and one of fewer frames a second than are
+    asked for repeats others; each is warned of once. Where the frame rate varies (see
+    :func:`rate_varies`) a clip is chosen as from the same video at a constant ``target_fps``, each
+    frame shown until the next one appears: it lasts as long as any other.
 
     Args:
         clip_len (int): T. Defaults to 16.
@@ -94,6 +105,8 @@ class LoadClips(BaseTransform):
         self.backend_args = backend_args
         self.unreadable = unreadable
         self.timeout = timeout
+        # Which warnings were given: in shared memory, since one worker speaks for all.
+        self._warned = torch.zeros(2, dtype=torch.bool, device='cpu').share_memory_()
 
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
@@ -123,19 +136,61 @@ class LoadClips(BaseTransform):
                 results['path'], self.backend, results.get('frame_tmpl'), self.backend_args
             ) as reader,
         ):
-            frame_inds = self.sample(reader.num_frames, reader.fps, rngs)
+            frame_inds = self.sample(reader.num_frames, reader.fps, rngs, reader.times)
+            self._warn_of_repeats(results['path'], reader)
             return frame_inds, reader.read(frame_inds.ravel().tolist())
 
-    def sample(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
-        """Choose the frames: (R, T) int64."""
+    def sample(
+        self,
+        num_frames: int,
+        fps: float,
+        rngs: list[np.random.Generator],
+        times: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Choose the frames: (R, T) int64. ``times`` are those of the frames, where known."""
         if self.sampling == 'segment':
             return np.stack([segment_frames(num_frames, self.clip_len, rng) for rng in rngs])
         if self.sampling == 'segment_center':
             return segment_frames(num_frames, self.clip_len, None)[None]
-        span = clip_span(self.clip_len, self.frame_interval, fps, self.target_fps)
+        if times is None or not rate_varies(times, self._span(fps)):
+            return self._dense(num_frames, fps, rngs)
+        numbers = self._dense(num_shown(times, self.target_fps), self.target_fps, rngs)
+        return frames_shown(times, self.target_fps, numbers)
+
+    def _span(self, fps: float) -> float:
+        return clip_span(self.clip_len, self.frame_interval, fps, self.target_fps)
+
+    def _dense(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
+        span = self._span(fps)
         starts: Sequence[float]
         if self.sampling == 'random':
             starts = [random_start(num_frames, span, rng) for rng in rngs]
         else:
             starts = uniform_starts(num_frames, span, self.num_clips)
         return np.stack([clip_frames(s, span, self.clip_len, num_frames) for s in starts])
+
+    def _warn_of_repeats(self, path: str, reader: BaseReader) -> None:
+        """Say once that a video is too short for a clip, and once that it has too few frames."""
+        if self.sampling in ('random', 'uniform'):
+            span = self._span(reader.fps)
+            seconds = span / (reader.fps or self.target_fps)
+            too_short = (
+                f'holds {reader.num_frames} frames of the {span:.4g} that a clip of {seconds:.4g} '
+                'seconds spans: its last frame is repeated'
+            )
+            asked = self.target_fps / self.frame_interval
+            too_slow = (
+                f'has {reader.fps:.4g} frames/s and {asked:.4g} are asked for (target_fps='
+                f'{self.target_fps:g} / frame_interval={self.frame_interval}): frames are repeated'
+            )
+            kinds = {
+                too_short: reader.num_frames < LEAST_SHARE * span,
+                too_slow: 0 < reader.fps < LEAST_SHARE * asked,
+            }
+        else:
+            too_few = f'holds {reader.num_frames} frames for {self.clip_len} segments'
+            kinds = {f'{too_few}: frames are repeated': reader.num_frames < self.clip_len}
+        for kind, (text, applies) in enumerate(kinds.items()):
+            if applies and not self._warned[kind]:
+                self._warned[kind] = True
+                warnings.warn(f'{path} {text}. More such videos are not named')

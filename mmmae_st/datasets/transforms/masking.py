@@ -1,9 +1,10 @@
 """Which tokens the encoder sees: ``ids_keep``, (R, K) int64, sorted, drawn apart for each view.
 
 A clip of T frames H x W is a grid of (t, h, w) tokens; token (i, j, k) has the number
-(i * h + j) * w + k. Of L tokens ``int(L * (1 - ratio))`` are kept (paper, section 3).
+(i * h + j) * w + k. Of L tokens floor(L * (1 - ratio)) are kept (paper, section 3).
 """
 
+import math
 from abc import abstractmethod
 
 import numpy as np
@@ -14,41 +15,58 @@ from mmmae_st.registry import TRANSFORMS
 
 Grid = tuple[int, int, int]
 
+TUBE_RULES = ('floor', 'ceil', 'tokens')
+
 
 def num_keep(total: int, ratio: float) -> int:
-    """How many of ``total`` are kept; 156 of 1568 at 0.9.
+    """How many of ``total`` are kept, floor(total * (1 - ratio)); 156 of 1568 at 0.9.
+
+    1 - 0.9 is less than 0.1 in floating point: what lacks a millionth of a token counts as whole.
+    At least one is removed.
 
     Raises:
         ValueError: None would be kept.
     """
-    keep = int(total * (1 - ratio))
+    keep = min(math.floor(total * (1 - ratio) + 1e-6), total - 1)
     if keep == 0:
         raise ValueError(f'ratio {ratio} keeps none of {total}; choose a smaller ratio')
     return keep
 
 
 def draw_random(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Spacetime-agnostic: any tokens. K = int(t*h*w * (1 - ratio))."""
+    """Spacetime-agnostic: any tokens. K = floor(t*h*w * (1 - ratio))."""
     total = int(np.prod(grid))
     return np.sort(rng.permutation(total)[: num_keep(total, ratio)])
 
 
-def draw_tube(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Space-only: the same positions in every time slice. K = t * int(h*w * (1 - ratio))."""
+def draw_tube(
+    grid: Grid, ratio: float, rng: np.random.Generator, rule: str = 'floor'
+) -> np.ndarray:
+    """Space-only: the same positions in every time slice, K by a rule of :class:`TubeMasking`."""
     t, h, w = grid
-    positions = draw_random((1, h, w), ratio, rng)
-    return (np.arange(t)[:, None] * (h * w) + positions).ravel()
+    positions = rng.permutation(h * w)
+    if rule == 'tokens':
+        whole, rest = divmod(num_keep(t * h * w, ratio), t)
+    elif rule == 'ceil':
+        whole, rest = min(math.ceil(h * w * (1 - ratio) - 1e-6), h * w - 1), 0
+    else:
+        whole, rest = num_keep(h * w, ratio), 0
+    kept = np.zeros((t, h * w), bool)
+    kept[:, positions[:whole]] = True
+    if rest:
+        kept[rng.permutation(t)[:rest], positions[whole]] = True
+    return np.flatnonzero(kept)
 
 
 def draw_frame(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Time-only: whole time slices. K = int(t * (1 - ratio)) * h * w."""
+    """Time-only: whole time slices. K = floor(t * (1 - ratio)) * h * w."""
     t, h, w = grid
     slices = draw_random((t, 1, 1), ratio, rng)
     return (slices[:, None] * (h * w) + np.arange(h * w)).ravel()
 
 
 def draw_block(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Block-wise: boxes in spacetime are removed until K = int(t*h*w * (1 - ratio)) are left.
+    """Block-wise: boxes in spacetime are removed until floor(t*h*w * (1 - ratio)) are left.
 
     A box lasts 1 to t slices and covers 10 to 40 % of a slice at an aspect ratio of 1/3 to 3. Of
     the last box only the tokens that are still needed are removed, in order.
@@ -125,11 +143,41 @@ class RandomMasking(BaseMasking):
 
 @TRANSFORMS.register_module()
 class TubeMasking(BaseMasking):
-    """Remove the same positions in every time slice (space-only). See :class:`BaseMasking`."""
+    """Remove the same positions in every time slice (space-only).
+
+    h*w * (1 - ratio) positions are rarely a whole number: 19.6 of 14 x 14 at 0.9. The codes
+    differ in what becomes of the rest, and so in K for 8 slices:
+
+    - ``'floor'``: rounded down to whole positions, 19 * 8 = 152 tokens;
+    - ``'ceil'``: rounded up, 20 * 8 = 160 tokens (VideoMAE);
+    - ``'tokens'``: as many tokens as random masking keeps, 156: 19 positions in every slice and
+      one more in 4 of them, drawn at random (PySlowFast).
+
+    Args:
+        ratio (float): Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
+        patch_size (int): Pixels along a side of a token. Defaults to 16.
+        tubelet_size (int): Frames of a token. Defaults to 2.
+        rule (str): ``'floor'``, ``'ceil'`` or ``'tokens'``. Defaults to 'floor'.
+
+    Raises:
+        ValueError: As :class:`BaseMasking`, and for another rule.
+    """
+
+    def __init__(
+        self,
+        ratio: float = 0.9,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        rule: str = 'floor',
+    ) -> None:
+        super().__init__(ratio, patch_size, tubelet_size)
+        if rule not in TUBE_RULES:
+            raise ValueError(f'rule must be one of {TUBE_RULES}, got {rule!r}')
+        self.rule = rule
 
     def draw(self, grid: Grid, rng: np.random.Generator) -> np.ndarray:
         """The kept tokens of one view: (K,) int64, sorted."""
-        return draw_tube(grid, self.ratio, rng)
+        return draw_tube(grid, self.ratio, rng, self.rule)
 
 
 @TRANSFORMS.register_module()

@@ -10,7 +10,6 @@ from mmengine.runner import Runner
 from mmmae_st.datasets.transforms.masking import Grid, draw_random
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.models import SpacetimeViT
-from mmmae_st.patching import token_grid
 from mmmae_st.registry import HOOKS
 
 
@@ -72,7 +71,7 @@ class MaskAnnealingHook(Hook):
         clips = args[0]
         seed, epoch = self._key
         ratio = annealed_ratio(epoch, self._max_epochs, self.ratio)
-        grid = token_grid(clips.shape[2:], backbone.tubelet_size, backbone.patch_size)
+        grid = backbone.token_grid(clips)
         ids = [draw_ids(grid, ratio, (seed, epoch, *clip)) for clip in self._clips]
         return args, dict(kwargs, ids_keep=torch.from_numpy(np.stack(ids)).to(clips.device))
 

@@ -16,6 +16,8 @@ from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 class ReconstructionHook(Hook):
     """Writes input, masked input and prediction of one clip to the visualiser.
 
+    Until the first ``interval`` is over, at steps 1, 2, 4, 8 and so on: a small set ends before.
+
     Args:
         interval: Steps between two pictures.
     """
@@ -34,8 +36,10 @@ class ReconstructionHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw the first clip of the batch every ``interval`` steps."""
-        if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
+        """Draw the first clip of the batch when its turn has come."""
+        step = runner.iter + 1
+        is_early = step < self.interval and step & (step - 1) == 0  # a power of 2
+        if not is_main_process() or (step % self.interval and not is_early):
             return
         model = unwrapped(runner.model)
         first = {
@@ -52,4 +56,4 @@ class ReconstructionHook(Hook):
             result.prediction.cpu(),
             note=NORMALIZED_NOTE if model.head.target == 'normalized_pixels' else '',
         )
-        runner.visualizer.add_image('reconstruction', picture, step=runner.iter + 1)
+        runner.visualizer.add_image('reconstruction', picture, step=step)

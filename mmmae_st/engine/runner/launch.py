@@ -7,6 +7,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 
+from mmmae_st.config.check import HOOK_NAMES
 from mmmae_st.datasets import EpochSampler, VideoDataset
 from mmmae_st.registry import is_component
 
@@ -15,9 +16,10 @@ def prepare_runtime(cfg: Config) -> None:
     """Complete a config in place before the Runner is built.
 
     Gives the training set the seed of ``randomness``, lets each epoch end with an update where
-    steps are accumulated, and makes several processes work without a GPU: mmengine 0.10.7 selects a
-    CUDA device in both ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner
-    then makes none) and the wrapper gets no device ids.
+    steps are accumulated, leaves out hooks that are None (mmengine does so with its own only), and
+    makes several processes work without a GPU: mmengine 0.10.7 selects a CUDA device in both
+    ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner then makes none)
+    and the wrapper gets no device ids.
 
     Args:
         cfg: A full config; ``launcher`` is ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
@@ -27,6 +29,9 @@ def prepare_runtime(cfg: Config) -> None:
             ``'pytorch'``.
     """
     _complete_loader(cfg)
+    for name in [name for name, hook in (cfg.get('default_hooks') or {}).items() if hook is None]:
+        if name not in HOOK_NAMES:
+            del cfg.default_hooks[name]
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or torch.cuda.is_available():
         return

@@ -55,7 +55,7 @@ def find_resumable(work_dir: str) -> str | None:
 
 def check_resumable(path: str | Path) -> None:
     """Raise ValueError, naming the file and the cause, unless a run can be resumed from it."""
-    content = load_plain(path, mmap=zipfile.is_zipfile(path))
+    content = load_plain(path, mmap=True)
     needed = ('meta', 'state_dict', 'optimizer', 'message_hub')
     missing = [key for key in needed if not isinstance(content, dict) or key not in content]
     if missing:

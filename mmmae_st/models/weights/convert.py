@@ -32,7 +32,8 @@ class Weights:
             ``backbone``, and if there is one ``decoder``, ``head``, ``data_preprocessor``.
         changed: Our names of tensors that were computed, with how.
         left_out: Names in the file that have no place here.
-        trained_as: ``model`` of the config that a run of ours wrote into the file.
+        trained_as: ``model`` of the config that a run of ours wrote into the file, or what
+            ``publish`` noted of it.
     """
 
     state: dict[str, Tensor]
@@ -69,7 +70,8 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
     if source == 'mmmae_st':
         bare = KERNEL not in state
         weights.state = {f'backbone.{k}' if bare else k: v for k, v in state.items()}
-        weights.trained_as = written_model(file.config_text)
+        published = file.meta.get('config', {}) if file.meta.get('source') == source else {}
+        weights.trained_as = written_model(file.config_text) or published
     else:
         _translate(weights, state, table)
         _fuse_projections(weights)

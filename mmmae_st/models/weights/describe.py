@@ -6,6 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from mmmae_st.models import hog
+from mmmae_st.models.archs import ARCHS
+
 Grid = tuple[int, int, int]
 
 IMAGENET_PREPROCESSOR = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
@@ -106,17 +109,10 @@ def _grid(steps: int, area: float) -> Grid | None:
     return (steps, side, side) if side * side == area else None
 
 
-def known_archs() -> dict[str, tuple[int, int, int]]:
-    """Width, depth and heads of the named encoders."""
-    from mmmae_st.models.archs import ARCHS  # that module imports this package
-
-    return ARCHS
-
-
 def _arch(state: Mapping[str, Tensor]) -> str | dict[str, Any]:
     width = state['backbone.patch_embed.proj.weight'].shape[0]
     depth = _depth(state, 'backbone')
-    known = [name for name, arch in known_archs().items() if arch[:2] == (width, depth)]
+    known = [name for name, arch in ARCHS.items() if arch[:2] == (width, depth)]
     return known[0] if known else dict(embed_dims=width, depth=depth, num_heads=None)
 
 
@@ -171,7 +167,11 @@ def _head(
     patch, tubelet = backbone['patch_size'], backbone['tubelet_size']
     head: dict[str, Any] = dict(embed_dims=width, patch_size=patch, tubelet_size=tubelet)
     rules = dict(mae_st='linspace', pyslowfast='stride')
-    if tubelet > 1 and values == tubelet * patch**2 * backbone.get('in_channels', 3):
+    cells = (patch // hog.CELL) ** 2 * hog.BINS
+    pixels, channels = patch**2, backbone.get('in_channels', 3)
+    if values in (cells * channels, tubelet * cells * channels):
+        head['target'], pixels = 'hog', cells
+    if tubelet > 1 and values == tubelet * pixels * channels:
         head['frames'] = 'all'
     elif source in rules:
         head['frames'] = rules[source]

@@ -4,6 +4,7 @@ import inspect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,34 @@ from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.weights.convert import Weights, to_ours
-from mmmae_st.models.weights.describe import known_archs, summarise, token_grids
+from mmmae_st.models.weights.describe import summarise, token_grids
 from mmmae_st.models.weights.files import read_checkpoint
 from mmmae_st.models.weights.names import some
 from mmmae_st.models.weights.resample import Grid, resize_table
 from mmmae_st.registry import component_class
 
 INIT_CFG_KEYS = ('type', 'checkpoint', 'prefix')
+# what outputs depend on, though no shape may show it: argument, and attribute of the module
+ARGUMENTS = dict(
+    backbone=dict(
+        embed_dims='embed_dims',
+        patch_size='patch_size',
+        tubelet_size='tubelet_size',
+        pos_embed='pos_embed.kind',
+        with_cls_token='with_cls_token',
+        num_heads='num_heads',
+        norm_eps='norm_eps',
+    ),
+    decoder=dict(
+        num_heads='num_heads',
+        norm_eps='norm_eps',
+        cls_token='cls_source',
+        pos_embed='pos_embed.kind',
+    ),
+    head=dict(frames='frames', target='target'),
+)
 # an encoder may do without these: a head norms instead, nothing is masked after pretraining
 MAY_BE_UNUSED = ('norm.weight', 'norm.bias', 'mask_token')
 
@@ -198,69 +219,38 @@ def _table_grids(
 
 
 def _conflicts(parts: dict[str, Any], weights: Weights) -> list[str]:
-    encoder = parts['backbone']
-    kernel = weights.state['backbone.patch_embed.proj.weight']
-    theirs = dict(weights.config['backbone'], embed_dims=kernel.shape[0])
-    ours = dict(
-        embed_dims=encoder.embed_dims,
-        patch_size=encoder.patch_size,
-        tubelet_size=encoder.tubelet_size,
-        pos_embed=encoder.pos_embed.kind,
-        with_cls_token=encoder.cls_token is not None,
-    )
-    if weights.source != 'mmmae_st' and isinstance(theirs['arch'], str):
-        theirs['num_heads'] = known_archs()[theirs['arch']][2]
-        ours['num_heads'] = encoder.blocks[0].attn.num_heads
-    found = _differences('backbone', theirs, ours)
-    if theirs['patch_size'] != encoder.patch_size:
-        found.append('kernels of patches are not resampled: take weights of the same patch size')
-    if 'decoder' in parts and 'decoder' in weights.config:
-        decoder, head = parts['decoder'], parts['head']
-        ours = dict(
-            num_heads=decoder.blocks[0].attn.num_heads,
-            cls_token=decoder.cls_source,
-            pos_embed=decoder.pos_embed.kind,
-        )
-        found += _differences('decoder', weights.config['decoder'], ours)
-        ours = dict(frames=head.frames, target=head.target)
-        found += _differences('head', weights.config['head'], ours)
-    return found + _contradictions(parts, weights.trained_as)
-
-
-def _contradictions(parts: dict[str, Any], trained_as: Mapping[str, Any]) -> list[str]:
-    """What changes the outputs but no shape; only the config of the run tells it."""
-    encoder = parts['backbone']
-    ours: dict[str, dict[str, Any]] = dict(
-        backbone=dict(
-            num_heads=encoder.blocks[0].attn.num_heads, norm_eps=encoder.blocks[0].norm1.eps
-        )
-    )
-    if 'decoder' in parts:
-        decoder, head = parts['decoder'], parts['head']
-        ours['decoder'] = dict(
-            num_heads=decoder.blocks[0].attn.num_heads, norm_eps=decoder.blocks[0].norm1.eps
-        )
-        ours['head'] = dict(frames=head.frames, target=head.target)
+    """Arguments of the modules that are not what the file needs."""
     found = []
-    for part, values in ours.items():
-        theirs = trained_as.get(part) or {}
-        kind = component_class(MODELS, theirs, 'mmmae_st')
-        if kind is not type(parts[part]):
-            continue
-        parameters = inspect.signature(kind).parameters
-        theirs = {name: item.default for name, item in parameters.items()} | theirs
-        arch = theirs.get('arch')
-        if arch is not None:
-            theirs['num_heads'] = (
-                arch['num_heads'] if isinstance(arch, Mapping) else known_archs()[arch][2]
-            )
-        found += _differences(part, theirs, values)
+    for part, module in parts.items():
+        needed = _needed(part, module, weights)
+        for argument, attribute in ARGUMENTS[part].items():
+            value, wanted = attrgetter(attribute)(module), needed.get(argument)
+            if wanted is not None and wanted != value:
+                found.append(f'{part}.{argument} is {value!r} but the file needs {wanted!r}')
+            if argument == 'patch_size' and wanted != value:
+                found.append(
+                    'kernels of patches are not resampled: take weights of the same patch size'
+                )
     return found
 
 
-def _differences(part: str, theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    return [
-        f'{part}.{key} is {value!r} but the file needs {theirs[key]!r}'
-        for key, value in ours.items()
-        if theirs.get(key) is not None and theirs[key] != value
-    ]
+def _needed(part: str, module: BaseModule, weights: Weights) -> dict[str, Any]:
+    """Arguments of a part by its names and shapes, and above them by what it was trained as."""
+    described = weights.config.get(part, {})
+    needed = described | _size(described)
+    needed.pop('norm_eps', None)  # Hugging Face's differs from the authors' by less than rounding
+    if weights.source == 'mmmae_st':
+        needed.pop('num_heads', None)  # guessed from the name of the size
+    trained = weights.trained_as.get(part) or {}
+    kind = type(module)
+    if trained and ('type' not in trained or component_class(MODELS, trained, 'mmmae_st') is kind):
+        parameters = inspect.signature(kind).parameters
+        needed |= {name: parameter.default for name, parameter in parameters.items()}
+        needed |= trained | _size(trained)
+    return needed
+
+
+def _size(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Width, depth and heads that ``arch`` stands for."""
+    arch = arguments.get('arch', {})
+    return dict(arch) if isinstance(arch, Mapping) else resolve_arch(arch)._asdict()

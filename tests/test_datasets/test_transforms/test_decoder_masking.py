@@ -50,3 +50,6 @@ def test_errors():
         DecoderMasking(0.3)
     with pytest.raises(ValueError, match='after a masking transform'):
         DecoderMasking()(blank_clips())
+    one_removed = dict(blank_clips(1), ids_keep=np.arange(1, 1568)[None], grid=GRID)
+    with pytest.raises(ValueError, match='ratio 0.75 keeps none of 1;'):
+        DecoderMasking(0.75)(one_removed)

@@ -1,12 +1,18 @@
 """LoadClips: R clips of one decode."""
 
+import pickle
+import shutil
 import time
+import warnings
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
+from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.readers import PyAVReader, VideoReadError
 from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.datasets.transforms.frame_sampling import clip_frames, random_start
 
 
 def test_clips_hold_the_frames_named(clips, record):
@@ -73,6 +79,69 @@ def test_segment_sampling(clips, record):
     inds = LoadClips(clip_len=4, num_clips=2, sampling='segment')(record(clips['plain']))
     assert (inds['frame_inds'] // 10 == np.arange(4)).all()
     assert inds['frame_inds'][0].tolist() != inds['frame_inds'][1].tolist()
+
+
+@pytest.fixture(scope='module')
+def bursts(make_clip, tmp_path_factory):
+    """Ten seconds: one at 60 frames/s and one at 5, by turns."""
+    times = [
+        1000 * second + round(1000 * i / rate)
+        for second, rate in enumerate([60, 5] * 5)
+        for i in range(rate)
+    ]
+    path = tmp_path_factory.mktemp('bursts') / 'bursts.mkv'
+    return make_clip(path, num_frames=len(times), times=times, gop=60), np.array(times) / 1000
+
+
+@pytest.mark.parametrize('sampling', ['random', 'uniform'])
+def test_clips_last_equally_long_where_the_rate_varies(bursts, record, sampling):
+    path, times = bursts
+    load = LoadClips(num_clips=50, sampling=sampling)
+    inds = load(record(path))['frame_inds']
+    lengths = times[inds[:, -1]] - times[inds[:, 0]]
+    assert lengths.min() > 2.1 - 0.21 and lengths.max() < 2.1 + 0.21  # 63 / 30, but for one frame
+    moments = times[inds] - times[inds[:, :1]]
+    assert np.abs(moments - np.arange(16) * 63 / 15 / 30).max() < 0.24
+
+
+def test_an_even_rate_is_sampled_by_numbers(clips, record):
+    """Whatever the container makes of the times."""
+    for kind in ('plain', 'mkv', 'ts', 'mpeg4'):
+        load = LoadClips(clip_len=8, frame_interval=2, num_clips=8)
+        inds = load(record(clips[kind]))['frame_inds']
+        rngs = [np.random.default_rng((0, 0, 0, view)) for view in range(8)]
+        expected = [clip_frames(random_start(40, 16, rng), 16, 8, 40) for rng in rngs]
+        np.testing.assert_array_equal(inds, expected)
+
+
+def test_too_few_frames_are_warned_of_once(clips, record):
+    load = LoadClips(clip_len=4, frame_interval=1)
+    with pytest.warns(UserWarning) as warned:
+        for _ in range(3):
+            load(record(clips['fps15']))
+    (text,) = {str(w.message) for w in warned}
+    assert len(warned) == 1
+    assert 'fps15.mp4 has 15 frames/s and 30 are asked for (target_fps=30 / frame_inter' in text
+    load = LoadClips()
+    with pytest.warns(
+        UserWarning, match='short.mp4 holds 5 frames of the 64 .* 2.133 seconds'
+    ) as w:
+        load(record(clips['short']))
+        pickle.loads(pickle.dumps(load))(record(clips['one_frame']))
+    assert len(w) == 1
+    with pytest.warns(UserWarning, match='holds 5 frames for 16 segments: frames are repeated'):
+        LoadClips(sampling='segment')(record(clips['short']))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        LoadClips(clip_len=8)(record(clips['plain']))
+        LoadClips(sampling='segment')(record(clips['fps15']))
+
+
+def test_one_worker_warns_for_all(clips, tmp_path):
+    shutil.copy(clips['short'], tmp_path)
+    dataset = VideoDataset(data_root=str(tmp_path), pipeline=[dict(type='LoadClips')])
+    assert len(list(DataLoader(dataset, num_workers=1, batch_size=None))) == 1
+    assert dataset.pipeline.transforms[0]._warned.tolist() == [True, False]
 
 
 def test_unreadable_video(record, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from support.blank_clips import blank_clips
 
 from mmmae_st.datasets.transforms import BlockMasking, FrameMasking, RandomMasking, TubeMasking
-from mmmae_st.datasets.transforms.masking import draw_random
+from mmmae_st.datasets.transforms.masking import draw_random, num_keep
 
 GRID = (8, 14, 14)
 MASKINGS = [RandomMasking, TubeMasking, FrameMasking, BlockMasking]
@@ -29,11 +29,49 @@ def test_counts(masking, ratio, count):
     assert (kept(masking, ratio).sum((1, 2, 3)) == count).all()
 
 
+@pytest.mark.parametrize('percent', range(1, 100))
+def test_no_token_is_lost_to_rounding(percent):
+    for total in (8, 10, 64, 100, 160, 196, 256, 1568, 3136):
+        keep = total * (100 - percent) // 100  # of whole numbers
+        if keep:
+            assert num_keep(total, percent / 100) == keep, total
+    for parts in (3, 6, 7, 49):  # ratios that are no decimal numbers
+        assert num_keep(parts * percent, 1 - 1 / parts) == percent
+
+
+def test_at_least_one_token_is_removed():
+    assert num_keep(1568, 1e-9) == 1567
+    assert len(TubeMasking(1e-9, rule='ceil').draw(GRID, np.random.default_rng(0))) == 1568 - 8
+
+
 @pytest.mark.parametrize(('ratio', 'count'), [(0.5, 98), (0.75, 49), (0.9, 19), (0.98, 3)])
 def test_tube(ratio, count):
     mask = kept(TubeMasking, ratio)
     assert (mask.sum((2, 3)) == count).all()
     assert (mask == mask[:, :1]).all()
+
+
+@pytest.mark.parametrize(('ratio', 'positions'), [(0.5, 98), (0.75, 49), (0.9, 20), (0.98, 4)])
+def test_tube_of_videomae_is_rounded_up(ratio, positions):
+    mask = kept(TubeMasking, ratio, rule='ceil')
+    assert (mask.sum((2, 3)) == positions).all()
+    assert (mask == mask[:, :1]).all()
+
+
+@pytest.mark.parametrize(('ratio', 'count'), [(0.5, 784), (0.75, 392), (0.9, 156), (0.98, 31)])
+def test_tube_of_pyslowfast_counts_tokens(ratio, count):
+    slices = kept(TubeMasking, ratio, rule='tokens').sum(1)
+    assert (slices.sum((1, 2)) == count).all()
+    whole, partly = slices == 8, (slices > 0) & (slices < 8)
+    assert (whole.sum((1, 2)) == count // 8).all()
+    assert (partly.sum((1, 2)) == (count % 8 > 0)).all()
+
+
+def test_the_rules_of_tubes_take_the_same_positions():
+    for rule in ('ceil', 'tokens'):
+        assert kept(TubeMasking, 0.9, rule=rule)[kept(TubeMasking, 0.9)].all()
+    with pytest.raises(ValueError, match="rule must be one of .*'floor'.* got 'round'"):
+        TubeMasking(rule='round')
 
 
 @pytest.mark.parametrize(('ratio', 'count'), [(0.5, 4), (0.75, 2), (0.875, 1)])

@@ -10,6 +10,7 @@ from references.layers import randomise
 from references.mae_st import MaeStClassifier, MaeStPretrain
 from references.pyslowfast import PySlowFastClassifier, PySlowFastPretrain
 from references.videomae import VideoMAEEncoder
+from support.plain_hog import plain_hog_patches
 
 from mmmae_st.models import MAEDecoder, MAEHead, SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.weights import Checkpoint, to_mae_st, to_ours, to_timm
@@ -109,6 +110,32 @@ def test_pretraining_outputs_and_gradients(name, record_property):
         errors[kind] = max(error, errors.get(kind, 0.0))
     record_property('errors', errors)
     assert max(errors.values()) < TOLERANCE, errors
+
+
+def test_pyslowfast_with_hog():
+    """Filters of the target are left out; predictions and loss are theirs."""
+    size = dict(img_size=32, num_frames=4, patch_size=16)
+    encoder = dict(ENCODER, **size)
+    theirs = randomise(PySlowFastPretrain(128, 2, encoder=encoder, values=4 * 27))
+    sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]).repeat(3, 1, 1, 1)
+    filters = {'hogs.0.weight_x': sobel, 'hogs.0.weight_y': sobel.transpose(2, 3)}
+    weights = to_ours(Checkpoint(theirs.state_dict() | filters))
+    assert weights.left_out == list(filters)
+    head = weights.config['head']
+    assert (head['target'], head['frames']) == ('hog', 'stride')
+    arch = dict(embed_dims=WIDTH, depth=DEPTH, num_heads=HEADS)
+    ours = SpatiotemporalMAE(
+        backbone=dict(weights.config['backbone'], type=SpacetimeViT, arch=arch, **size),
+        decoder=dict(weights.config['decoder'], type=MAEDecoder, **size),
+        head=dict(head, type=MAEHead),
+    )
+    ours.load_state_dict(weights.state)
+    clips, ids_keep = clips_and_ids()[0][:1, :, :4], torch.tensor([[1, 6]])
+    pred, _ = theirs.predict(clips, ids_keep)
+    target = torch.from_numpy(plain_hog_patches(clips[0, :, ::2].numpy(), 16))
+    removed = removed_ids(ids_keep, 8)[0]
+    wanted = (pred[0, removed] - target[removed]).square().mean()
+    assert relative_error(ours.loss(clips, ids_keep)['loss'], wanted) < TOLERANCE
 
 
 @pytest.mark.parametrize('make', [MaeStClassifier, PySlowFastClassifier])

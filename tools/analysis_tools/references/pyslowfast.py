@@ -64,7 +64,8 @@ class PredictionHead(nn.Module):
 class PySlowFastPretrain(PySlowFastEncoder):
     """Masked autoencoder: heads of width 64, a joint table, the encoder's class token goes on.
 
-    With ``separable_decoder`` the decoder's table is separable, as an option of theirs.
+    With ``separable_decoder`` the decoder's table is separable, as an option of theirs; ``values``
+    are those of a predicted patch, pixels without it.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class PySlowFastPretrain(PySlowFastEncoder):
         decoder_depth: int = 4,
         separable_decoder: bool = False,
         encoder: dict[str, Any] | None = None,
+        values: int | None = None,
     ) -> None:
         super().__init__(**(encoder or {}))
         dim = decoder_embed_dim
@@ -85,10 +87,10 @@ class PySlowFastPretrain(PySlowFastEncoder):
             self.dec_pos_embed_class = nn.Parameter(torch.zeros(1, 1, dim))
         else:
             self.decoder_pos_embed = nn.Parameter(torch.zeros(1, self.steps * self.area + 1, dim))
-        self.pred_head = PredictionHead(dim, decoder_depth, 3 * self.patch_size**2)
+        self.pred_head = PredictionHead(dim, decoder_depth, values or 3 * self.patch_size**2)
 
-    def forward(self, clips: Tensor, ids_keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, prediction of every patch (B, L, V) and latent (B, 1 + K, D)."""
+    def predict(self, clips: Tensor, ids_keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Prediction of every patch (B, L, V) and latent (B, 1 + K, D)."""
         latent = self.norm(self.encode(clips, ids_keep))
         x = self.decoder_embed(latent)
         patches = put_back(x[:, 1:], ids_keep, self.mask_token, self.steps * self.area)
@@ -98,7 +100,11 @@ class PySlowFastPretrain(PySlowFastEncoder):
             x = x + torch.cat([self.dec_pos_embed_class, table], dim=1)
         else:
             x = x + self.decoder_pos_embed
-        pred = self.pred_head(x)
+        return self.pred_head(x), latent
+
+    def forward(self, clips: Tensor, ids_keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, prediction of every patch (B, L, V) and latent (B, 1 + K, D)."""
+        pred, latent = self.predict(clips, ids_keep)
         target = clips[:, :, :: self.tubelet_size]
         return masked_loss(pred, target, ids_keep, self.patch_size), pred, latent
 
