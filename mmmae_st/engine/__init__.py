@@ -4,6 +4,7 @@ from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
 from mmmae_st.engine.hooks.explosion import ExplosionHook
 from mmmae_st.engine.hooks.mask_annealing import MaskAnnealingHook
+from mmmae_st.engine.hooks.pace import PaceHook
 from mmmae_st.engine.hooks.preemption import PreemptionHook, preemptible
 from mmmae_st.engine.hooks.reconstruction import ReconstructionHook
 from mmmae_st.engine.hooks.step_seed import StepSeedHook
@@ -19,6 +20,7 @@ __all__ = [
     'ExplosionHook',
     'LayerDecayOptimWrapperConstructor',
     'MaskAnnealingHook',
+    'PaceHook',
     'PreemptionHook',
     'ReconstructionHook',
     'SafeCheckpointHook',
