@@ -13,8 +13,9 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmmae_st.engine.optimizers.sharding import norm_of_parts
 from mmmae_st.engine.runner.ending import stop_together
-from mmmae_st.engine.runner.wrapped_model import unwrapped
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped, whole_state_dict
 from mmmae_st.fileio.atomic_file import AtomicBackend
 from mmmae_st.fileio.plain_data import make_plain
 from mmmae_st.registry import HOOKS
@@ -161,9 +162,9 @@ class ExplosionHook(Hook):
             batch=describe_batch(self._batch),
         )
         make_plain(state)
+        weights = whole_state_dict(runner.model)
         if is_main_process():
-            model = unwrapped(runner.model)
-            state['state_dict'] = weights_to_cpu(model.state_dict())
+            state['state_dict'] = weights_to_cpu(weights)
         path = Path(runner.work_dir, FOLDER, f'iter_{step}_rank{get_rank()}.pth')
         kept = f'The batch is kept in {path}'
         try:
@@ -193,7 +194,8 @@ def gradient_norm(runner: Runner, optimizer: Optimizer) -> float:
         return float(runner.message_hub.get_scalar('train/grad_norm').current())
     groups = optimizer.param_groups
     gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients))
+    norm = norm_of_parts if is_sharded(runner.model) else torch.nn.utils.get_total_norm
+    return float(norm(gradients))
 
 
 def describe_batch(batch: dict[str, Any] | None) -> dict[str, Any]:

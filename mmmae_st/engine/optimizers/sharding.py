@@ -3,7 +3,7 @@
 import torch
 import torch.distributed as dist
 from mmengine._strategy import FSDPStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
@@ -46,12 +46,17 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
             for param in group['params']
             if param.grad is not None
         ]
-        square = torch.nn.utils.get_total_norm(grads).float().square()
-        dist.all_reduce(square)
-        norm = square.sqrt()
+        norm = norm_of_parts(grads)
         scale = (self.clip_grad_kwargs['max_norm'] / (norm + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_(grads, scale)
         self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
+
+
+def norm_of_parts(grads: list[Tensor]) -> Tensor:
+    """Norm of gradients of which each process holds a part; every process has to ask."""
+    square = torch.nn.utils.get_total_norm(grads).float().square()
+    dist.all_reduce(square)
+    return square.sqrt()
 
 
 @STRATEGIES.register_module()
