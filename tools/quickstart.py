@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from mmmae_st.compat.versions import versions_of
 from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
+from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.registry import DATASETS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_png
@@ -226,7 +227,8 @@ def main() -> None:
     progress = ProgressHook()
     runner.register_hook(progress, priority='LOWEST')
     say(f'==> Training; the log is {runner.log_dir}')
-    runner.train()
+    with preemptible(runner):
+        runner.train()
 
     say('==> Reconstructions of held-out clips')
     draw(runner, work_dir / 'reconstruction.png')

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
+from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
@@ -133,7 +134,8 @@ def main() -> None:
         prepare_runtime(cfg)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         require_steps(runner)
-        runner.train()
+        with preemptible(runner):
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ default_hooks = dict(
     checkpoint=dict(type='mmmae_st.SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     step_seed=dict(type='mmmae_st.StepSeedHook'),
     throughput=dict(type='mmmae_st.ThroughputHook'),
+    pace=dict(type='mmmae_st.PaceHook'),
     explosion=dict(type='mmmae_st.ExplosionHook'),
     preemption=dict(type='mmmae_st.PreemptionHook'),
 )

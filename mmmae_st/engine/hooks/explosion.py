@@ -1,6 +1,5 @@
 """Stops a run whose loss or gradients blow up, and keeps what is needed to look into it."""
 
-import io
 import math
 from collections import deque
 from pathlib import Path
@@ -16,9 +15,10 @@ from torch.optim import Optimizer
 
 from mmmae_st.engine.hooks.late_info import LateInfoHook, SentStep
 from mmmae_st.engine.optimizers.late_norm import LateNormOptimWrapper
+from mmmae_st.engine.optimizers.sharding import norm_of_parts
 from mmmae_st.engine.runner.ending import stop_together
-from mmmae_st.engine.runner.wrapped_model import unwrapped
-from mmmae_st.fileio.atomic_file import AtomicBackend
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped, whole_state_dict
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.fileio.plain_data import make_plain
 from mmmae_st.registry import HOOKS
 
@@ -233,13 +233,14 @@ class ExplosionHook(Hook):
             batch=describe_batch(step.batch),
         )
         make_plain(state)
+        weights = whole_state_dict(runner.model)
         if is_main_process():
-            model = unwrapped(runner.model)
-            state['state_dict'] = weights_to_cpu(model.state_dict())
+            state['state_dict'] = weights_to_cpu(weights)
         path = Path(runner.work_dir, FOLDER, f'iter_{step.iter}_rank{get_rank()}.pth')
         kept = f'The batch is kept in {path}'
         try:
-            save_atomically(state, path)
+            with written_whole(path) as temporary:
+                torch.save(state, temporary)
         except OSError as error:
             kept = f'The batch could not be kept: {error}'
         shown = [float(f'{value:.6g}') for value in [*last, *losses.values()]]
@@ -282,7 +283,8 @@ def gradient_norm(runner: Runner, optimizer: Optimizer) -> float:
         return float(runner.message_hub.get_scalar('train/grad_norm').current())
     groups = optimizer.param_groups
     gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients))
+    norm = norm_of_parts if is_sharded(runner.model) else torch.nn.utils.get_total_norm
+    return float(norm(gradients))
 
 
 def describe_batch(batch: dict[str, Any] | None) -> dict[str, Any]:
@@ -291,10 +293,3 @@ def describe_batch(batch: dict[str, Any] | None) -> dict[str, Any]:
     samples = (batch or {}).get('data_samples', [])
     content['samples'] = [dict(sample.metainfo) for sample in samples]
     return content
-
-
-def save_atomically(content: Any, path: Path) -> None:
-    """``torch.save`` that leaves a whole file or none."""
-    with io.BytesIO() as file:
-        torch.save(content, file)
-        AtomicBackend().put(file.getvalue(), path)

@@ -7,7 +7,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmmae_st.engine.runner.wrapped_model import unwrapped
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped
 from mmmae_st.registry import HOOKS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 
@@ -20,6 +20,10 @@ class ReconstructionHook(Hook):
 
     Args:
         interval: Steps between two pictures.
+
+    Raises:
+        ValueError: If ``interval`` is below 1; at the start of training, if the model is sharded:
+            a picture is drawn by one process, which then holds a part of the weights.
     """
 
     priority = 'LOW'
@@ -28,6 +32,14 @@ class ReconstructionHook(Hook):
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse what would wait for ever."""
+        if is_sharded(runner.model):
+            raise ValueError(
+                'ReconstructionHook draws with the weights of one process, which with FSDP holds a '
+                'part of them: leave it out with default_hooks=dict(reconstruction=None)'
+            )
 
     def after_train_iter(
         self,

@@ -3,7 +3,7 @@
 import torch
 import torch.distributed as dist
 from mmengine._strategy import FSDPStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
@@ -42,11 +42,16 @@ class ShardedOptimWrapper(BFloat16OptimWrapper):
     def _clip_grad(self) -> None:
         params = [p for group in self.optimizer.param_groups for p in group['params']]
         grads = [param.grad for param in params if param.grad is not None]
-        square = nn.utils.get_total_norm(grads).float().square()
-        dist.all_reduce(square)
-        norm = square.sqrt()
+        norm = norm_of_parts(grads)
         nn.utils.clip_grads_with_norm_(params, self.clip_grad_kwargs['max_norm'], norm)
         self.note_norm(norm)
+
+
+def norm_of_parts(grads: list[Tensor]) -> Tensor:
+    """Norm of gradients of which each process holds a part; every process has to ask."""
+    square = nn.utils.get_total_norm(grads).float().square()
+    dist.all_reduce(square)
+    return square.sqrt()
 
 
 @STRATEGIES.register_module()
