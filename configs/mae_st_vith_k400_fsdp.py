@@ -4,12 +4,7 @@
 _base_ = './mae_st_vith_k400.py'
 
 runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='mmmae_st.ShardedStrategy',
-    model_wrapper=dict(
-        type='MMFullyShardedDataParallel', auto_wrap_policy=dict(type='mmmae_st.wrap_blocks')
-    ),
-)
+strategy = dict(type='mmmae_st.ShardedStrategy')
 optim_wrapper = dict(
     type='ShardedOptimWrapper',
     # No flat_decay_mult: the part of a matrix that a process holds is flat, too.

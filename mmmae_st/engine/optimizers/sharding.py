@@ -10,6 +10,11 @@ from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.models.layers import Block
 from mmmae_st.registry import FUNCTIONS, OPTIM_WRAPPERS, STRATEGIES
 
+NEEDS_PROCESSES = (
+    'weights are spread over several processes, and there is one: start them with '
+    'tools/dist_train.sh CONFIG NUMBER, or torchrun and --launcher pytorch'
+)
+
 
 @FUNCTIONS.register_module()
 def wrap_blocks(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
@@ -60,8 +65,14 @@ class ShardedStrategy(FSDPStrategy):
 
     Checkpoints are always full (``state_dict_cfg='full'``): those of an unsharded run, which
     everything else loads. mmengine 0.10.7 passes the arguments of
-    ``FSDP.optim_state_dict_to_load`` in the order of PyTorch 2.0, and needs a GPU.
+    ``FSDP.optim_state_dict_to_load`` in the order of PyTorch 2.0, and needs a GPU. Without
+    ``model_wrapper`` each transformer block is a unit (:func:`wrap_blocks`).
+
+    Raises:
+        ValueError: If there are no processes to spread a model over.
     """
+
+    model_wrapper: dict | None
 
     def _init_state_dict_cfg(self, state_dict_cfg: str | dict) -> None:
         super()._init_state_dict_cfg('full')
@@ -70,6 +81,11 @@ class ShardedStrategy(FSDPStrategy):
             self.optim_state_dict_config.offload_to_cpu = False
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
+        if not dist.is_initialized():
+            raise ValueError(NEEDS_PROCESSES)
+        if not self.model_wrapper:
+            policy = dict(type='mmmae_st.wrap_blocks')
+            self.model_wrapper = dict(type='MMFullyShardedDataParallel', auto_wrap_policy=policy)
         if not torch.cuda.is_available():
             self.model_wrapper.setdefault('device_id', 'cpu')
         return super()._wrap_model(model)

@@ -4,11 +4,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from mmengine._strategy import DDPStrategy
 from mmengine.config import Config
-from mmengine.registry import DATA_SAMPLERS, DATASETS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, STRATEGIES
 
 from mmmae_st.config.check import HOOK_NAMES
 from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.engine.optimizers.sharding import NEEDS_PROCESSES
 from mmmae_st.registry import is_component
 
 
@@ -26,13 +28,16 @@ def prepare_runtime(cfg: Config) -> None:
 
     Raises:
         ValueError: If several processes are asked for without a GPU by another launcher than
-            ``'pytorch'``.
+            ``'pytorch'``, or a model is to be spread over processes without a launcher.
     """
     _complete_loader(cfg)
     for name in [name for name, hook in (cfg.get('default_hooks') or {}).items() if hook is None]:
         if name not in HOOK_NAMES:
             del cfg.default_hooks[name]
     launcher = cfg.get('launcher', 'none')
+    scope = cfg.get('default_scope') or 'mmmae_st'
+    if launcher == 'none' and is_component(STRATEGIES, cfg.get('strategy'), DDPStrategy, scope):
+        raise ValueError(NEEDS_PROCESSES)
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
