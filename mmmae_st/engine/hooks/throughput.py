@@ -92,7 +92,7 @@ class ThroughputHook(Hook):
 
 
 def videos_per_epoch(loader: Any) -> int:
-    """Videos that all processes read of a ``DataLoader`` in an epoch, with those that come again."""
+    """Videos that all processes read from a ``DataLoader`` in an epoch, repeated ones too."""
     own = len(loader) * loader.batch_size if loader.drop_last else len(loader.sampler)
     return own * get_world_size()
 

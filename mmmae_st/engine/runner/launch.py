@@ -8,7 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 
 from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.fileio.array_pickle import use_array_pickles
 from mmmae_st.registry import is_component
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def prepare_runtime(cfg: Config) -> None:
@@ -17,7 +20,9 @@ def prepare_runtime(cfg: Config) -> None:
     Gives the training set the seed of ``randomness``, lets each epoch end with an update where
     steps are accumulated, and makes several processes work without a GPU: mmengine 0.10.7 selects a
     CUDA device in both ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner
-    then makes none) and the wrapper gets no device ids.
+    then makes none) and the wrapper gets no device ids. mmaction2 unpickles files of person boxes,
+    and so would run what a file from elsewhere asks for: where a config names one, pickle files are
+    read as plain data and arrays only from here on.
 
     Args:
         cfg: A full config; ``launcher`` is ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
@@ -27,6 +32,9 @@ def prepare_runtime(cfg: Config) -> None:
             ``'pytorch'``.
     """
     _complete_loader(cfg)
+    datasets = [(cfg.get(key) or {}).get('dataset') or {} for key in LOADERS]
+    if any(dataset.get('proposal_file') for dataset in datasets):
+        use_array_pickles()
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or torch.cuda.is_available():
         return
@@ -46,7 +54,7 @@ def prepare_runtime(cfg: Config) -> None:
 
 
 def _complete_loader(cfg: Config) -> None:
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for key in LOADERS:
         # of a config that inherits from a package; mmengine would give it to the function
         ((cfg.get(key) or {}).get('collate_fn') or {}).pop('_scope_', None)
     scope = cfg.get('default_scope') or 'mmmae_st'
