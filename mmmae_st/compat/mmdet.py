@@ -8,7 +8,7 @@ mmaction2 leaves its RoI heads out without a word when mmdet or the compiled ope
 are missing, and a config then fails on an unknown name. Here the cause is said, with the command.
 
 Its ``AVADataset`` counts seconds from 900 and takes an outermost frame for those that are not
-there: they are refused here. Own videos have ``BoxVideoDataset`` of ``mmmae_st.compat.box_videos``.
+there: they are refused here. Own videos have ``BoxVideoDataset`` of ``mmmae_st.datasets.box_videos``.
 """
 
 import functools
@@ -43,7 +43,7 @@ def require_detection() -> None:
     importlib.import_module('mmmae_st.compat.mmaction')
     importlib.import_module('mmaction.models')
     importlib.import_module('mmmae_st.models.data_preprocessor')
-    importlib.import_module('mmmae_st.compat.box_videos')
+    importlib.import_module('mmmae_st.datasets.box_videos')
 
 
 def refuse_other_seconds() -> None:
