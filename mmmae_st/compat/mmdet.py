@@ -8,7 +8,7 @@ mmaction2 leaves its RoI heads out without a word when mmdet or the compiled ope
 are missing, and a config then fails on an unknown name. Here the cause is said, with the command.
 
 Its ``AVADataset`` counts seconds from 900 and takes an outermost frame for those that are not
-there: they are refused here. Own videos have ``BoxVideoDataset`` of ``mmmae_st.datasets.box_videos``.
+there: they are refused here. Own videos have ``BoxVideoDataset`` (datasets/box_videos.py).
 """
 
 import functools
