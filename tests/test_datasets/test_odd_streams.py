@@ -18,6 +18,7 @@ from odd_streams import (
 )
 
 from mmmae_st.datasets.readers import VideoReadError, open_video
+from mmmae_st.datasets.readers.container import open_container, video_stream
 from mmmae_st.datasets.readers.numbering import frame_rate
 
 OPEN_GOP = dict(
@@ -81,11 +82,11 @@ def test_interlaced_frames_are_not_taken_for_fields(make_clip, tmp_path, monkeyp
 
 
 def test_clocks_that_start_anew(make_clip, tmp_path):
-    first = make_clip(tmp_path / 'a.ts', b_frames=2, num_frames=20)
-    second = make_clip(tmp_path / 'b.ts', b_frames=2, num_frames=24, width=64)
+    clip = make_clip(tmp_path / 'a.ts', b_frames=2, num_frames=20)
+    late = edit(clip, tmp_path / 'late.ts', lambda ps: shifted(ps, 1000))
     joined = tmp_path / 'joined.ts'
-    joined.write_bytes(second.read_bytes() + first.read_bytes())
-    assert len(assert_exact(joined)) == 44
+    joined.write_bytes(late.read_bytes() + make_clip(tmp_path / 'b.ts', b_frames=2).read_bytes())
+    assert len(assert_exact(joined)) == 60
     with open_video(str(joined)) as reader:
         assert reader.fps == pytest.approx(30) and reader.times is None
 
@@ -107,7 +108,7 @@ def test_times_before_zero_and_far_behind(make_clip, tmp_path, suffix, frames):
 
 
 def test_an_edit_list_that_begins_before_the_first_marked_keyframe(make_clip, tmp_path):
-    clip = make_clip(tmp_path / 'a.mp4', b_frames=2, num_frames=60, gop=30)
+    clip = make_clip(tmp_path / 'a.mp4', b_frames=2, num_frames=60, gop=15)
     cut = edit(clip, tmp_path / 'cut.mp4', lambda ps: shifted(ps, -10))
     assert len(assert_exact(cut)) == 50
     without_first_sync_sample(cut)
@@ -131,10 +132,19 @@ def test_packed_frames(make_clip, tmp_path):
     assert len(assert_exact(edit(clip, tmp_path / 'packed.avi', packed))) == 40
 
 
+def test_a_container_that_cannot_seek(make_clip, tmp_path):
+    clip = make_clip(tmp_path / 'a.swf', codec='mjpeg', pix_fmt='yuvj420p', num_frames=10)
+    with open_container(str(clip)) as container, pytest.raises(av.FFmpegError):
+        container.seek(5, stream=video_stream(container))
+    assert_exact(clip)
+
+
 def test_packets_that_are_called_keyframes_and_are_none(make_clip, tmp_path):
-    clip = make_clip(tmp_path / 'a.mp4')
-    all_keys = edit(clip, tmp_path / 'keys.mp4', lambda ps: [p._replace(is_key=True) for p in ps])
-    assert_exact(all_keys)
+    """So is every packet of H.263 in AVI."""
+    clip = make_clip(tmp_path / 'a.avi', codec='h263', width=176, height=144)
+    with av.open(str(clip)) as container:
+        assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+    assert_exact(clip)
 
 
 def test_damaged_frames_are_not_read(make_clip, tmp_path):
