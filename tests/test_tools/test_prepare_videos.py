@@ -162,6 +162,19 @@ def test_videos_are_turned_as_the_reader_turns_them(tmp_path, source, prepare, m
         assert next(container.decode(video=0)).rotation == 0
 
 
+def test_mirrored_videos_are_mirrored(tmp_path, source, prepare, make_clip):
+    path = make_clip(source / 'a.mp4', width=96, height=64, rotation=180, num_frames=8)
+    turned = np.array([-1, 0, 0, 0, -1], '>i4') * 65536
+    mirrored = np.array([-1, 0, 0, 0, 1], '>i4') * 65536
+    data = path.read_bytes()
+    assert data.count(turned.astype('>i4').tobytes()) == 1
+    upright, _ = read(make_clip(tmp_path / 'b.mp4', width=96, height=64, num_frames=8))
+    path.write_bytes(data.replace(turned.astype('>i4').tobytes(), mirrored.astype('>i4').tobytes()))
+    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--crf', 1) == 0
+    after, _ = read(tmp_path / 'target' / 'a.mp4')
+    assert np.abs(upright[:, :, ::-1].astype(int) - after).mean() < 2
+
+
 def shown_at(times, moments):
     return np.searchsorted(times, moments + 1e-3, 'right') - 1
 
@@ -229,7 +242,7 @@ def test_a_list_keeps_its_labels(tmp_path, source, prepare, make_clip):
     assert len(manifest(target)) == 3
 
 
-def test_folders_of_frames(tmp_path, source, prepare):
+def test_folders_of_frames(tmp_path, source, prepare, capsys):
     cv2 = pytest.importorskip('cv2')
     for folder in ('a', 'sub/b.1'):
         (source / folder).mkdir(parents=True)
@@ -243,6 +256,9 @@ def test_folders_of_frames(tmp_path, source, prepare):
     np.testing.assert_allclose(times, np.arange(10) / 5, atol=1e-6)
     expected = [(200, 3 * number, 10) for number in range(1, 41, 4)]
     np.testing.assert_allclose(frames[:, 10, 10], expected, atol=6)
+    assert prepare(source, tmp_path / 'target', *args, '--sample', 2) == 0
+    told = capsys.readouterr().out
+    assert '2 of 2 videos at 32 pixels, 5 frames/s' in told and 'clips/s of one core' in told
     with pytest.raises(SystemExit, match='--frame-tmpl and --frame-fps must be given together'):
         prepare(source, tmp_path / 'target', *args[:2])
 

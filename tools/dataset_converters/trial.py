@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import numpy as np
 from common import Outcome, run_parallel
@@ -104,7 +103,7 @@ def psnr(job: Job) -> float:
     """Mean over the frames, in dB, of a prepared video against its source."""
     scaler, errors = Scaler(), []
     kept = at_rate(source_pictures(job.source, job.folder), job.settings.fps)
-    for ours, theirs in zip_longest(pictures(job.target), kept):
+    for ours, theirs in zip(pictures(job.target), kept, strict=True):
         size = new_size(*upright_size(theirs.frame), COMPARED_SIDE)
         difference = np.subtract(
             *(scaler.rgb(picture.frame, *size) for picture in (ours, theirs)), dtype=np.float32

@@ -145,6 +145,14 @@ def test_one_worker_warns_for_all(clips, tmp_path):
     assert dataset.pipeline.transforms[0]._warned.tolist() == [True, False]
 
 
+def test_large_frames_are_kept_small(clips, record):
+    whole = LoadClips(clip_len=4)(record(clips['plain']))
+    small = LoadClips(clip_len=4, short_side=20)(record(clips['plain']))
+    assert np.shape(whole['clips']) == (1, 4, 48, 64, 3)
+    assert np.shape(small['clips']) == (1, 4, 24, 32, 3)
+    np.testing.assert_array_equal(whole['frame_inds'], small['frame_inds'])
+
+
 def test_unreadable_video(record, tmp_path):
     (tmp_path / 'a.mp4').write_text('x')
     with pytest.raises(VideoReadError, match='InvalidData'):
@@ -162,7 +170,7 @@ def test_unreadable_video_is_blank_when_asked(record, tmp_path):
 
 
 def test_a_decoder_that_hangs(clips, record, monkeypatch):
-    monkeypatch.setattr(PyAVReader, 'read', lambda self, indices: time.sleep(3))
+    monkeypatch.setattr(PyAVReader, 'read', lambda *args: time.sleep(3))
     begin = time.monotonic()
     with pytest.raises(VideoReadError, match='not decoded within 0.2 s'):
         LoadClips(timeout=0.2)(record(clips['plain']))
@@ -173,6 +181,7 @@ def test_a_decoder_that_hangs(clips, record, monkeypatch):
     ('args', 'message'),
     [
         (dict(num_clips=0), 'num_clips must be an integer >= 1, got 0'),
+        (dict(short_side=0), 'short_side must be an integer >= 1, got 0'),
         (dict(clip_len=0), 'clip_len must be an integer >= 1, got 0'),
         (dict(frame_interval=1.5), 'frame_interval must be an integer >= 1, got 1.5'),
         (dict(sampling='dense'), "sampling must be one of .* got 'dense'"),

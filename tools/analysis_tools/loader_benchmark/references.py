@@ -88,6 +88,7 @@ class ReferenceLoad(LoadClips):
             target_fps=load.target_fps,
             backend=load.backend,
             timeout=load.timeout,
+            short_side=load.short_side,
         )
         self.infos = infos
 
