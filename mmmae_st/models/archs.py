@@ -18,6 +18,7 @@ ARCHS = {
     'base': Arch(768, 12, 12),
     'large': Arch(1024, 24, 16),
     'huge': Arch(1280, 32, 16),
+    'giant': Arch(1408, 40, 16),  # of VideoMAE V2, with patch_size=14 and mlp_ratio=48/11
 }
 
 

@@ -15,7 +15,7 @@ from mmmae_st.models.weights import init_pretrained
 from mmmae_st.patching import token_grid
 from mmmae_st.registry import MODELS
 
-OUT_TYPES = ('tokens', 'pooled', 'featmap', 'raw')
+OUT_TYPES = ('tokens', 'pooled', 'first', 'featmap', 'raw')
 
 
 @MODELS.register_module()
@@ -154,7 +154,8 @@ class SpacetimeViT(BaseModule):
         Returns:
             By ``out_type``: ``'tokens'`` (B, [1 +] K + M, D) after the final norm, class token
             first if there is one; ``'raw'`` the same without the norm; ``'pooled'`` (B, D), the
-            norm of the mean of the patch tokens; ``'featmap'`` (B, D, t, h, w), normed.
+            norm of the mean of the patch tokens; ``'first'`` (B, D), the norm of the class token,
+            or of the first patch if there is none; ``'featmap'`` (B, D, t, h, w), normed.
 
         Raises:
             ValueError: If the clip does not divide into patches, or a feature map is asked of a
@@ -176,6 +177,8 @@ class SpacetimeViT(BaseModule):
 
         if self.out_type in ('tokens', 'raw'):
             return self.norm(tokens)
+        if self.out_type == 'first':
+            return self.norm(tokens[:, 0])
         patches = tokens if self.cls_token is None else tokens[:, 1:]
         if self.out_type == 'pooled':
             return self.norm(patches.mean(dim=1))

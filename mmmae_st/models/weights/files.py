@@ -3,12 +3,14 @@
 import argparse
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
+import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -28,7 +30,8 @@ class Checkpoint:
 
     Attributes:
         state: Parameters by the names of the file, without a leading ``module.``.
-        args: Training arguments of mae_st's pickled ``argparse.Namespace``, if any.
+        args: Training arguments: mae_st's pickled ``argparse.Namespace`` or PySlowFast's config in
+            YAML, if any.
         meta: What ``write_checkpoint`` noted about the weights, if it wrote the file.
         config_text: The config of the run that wrote the file, as mmengine's Runner puts it there.
     """
@@ -75,7 +78,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     text = meta.get('cfg')
     return Checkpoint(
         state={_strip_wrapper(k): v for k, v in state.items() if isinstance(v, Tensor)},
-        args=dict(vars(args)) if isinstance(args, argparse.Namespace) else {},
+        args=dict(vars(args)) if isinstance(args, argparse.Namespace) else _yaml(content),
         meta=meta.get(META_KEY, {}),
         config_text=text if isinstance(text, str) else '',
     )
@@ -126,6 +129,14 @@ def _read_safetensors(path: Path) -> Checkpoint:
         {_strip_wrapper(k): v for k, v in state.items()},
         meta=json.loads(notes.get(META_KEY, '{}')),
     )
+
+
+def _yaml(content: Mapping) -> dict[str, Any]:
+    """The config that PySlowFast puts into its files as text; empty if there is none."""
+    found = None
+    with suppress(yaml.YAMLError):
+        found = yaml.safe_load(content['cfg']) if isinstance(content.get('cfg'), str) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _is_state(value: Any) -> bool:

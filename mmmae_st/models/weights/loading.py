@@ -1,6 +1,7 @@
 """Loading weights of any known source into our models, with a report or a clear refusal."""
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
@@ -15,10 +17,11 @@ from torch import Tensor
 
 from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.weights.convert import Weights, to_ours
-from mmmae_st.models.weights.describe import summarise, token_grids
+from mmmae_st.models.weights.describe import summarise
 from mmmae_st.models.weights.files import read_checkpoint
-from mmmae_st.models.weights.names import some
-from mmmae_st.models.weights.resample import Grid, resize_table
+from mmmae_st.models.weights.names import KINDS, MAY_LACK_NORM, some
+from mmmae_st.models.weights.resample import Grid, resize_table, videomae_table
+from mmmae_st.patching import token_grid
 from mmmae_st.registry import component_class
 
 INIT_CFG_KEYS = ('type', 'checkpoint', 'prefix')
@@ -41,6 +44,10 @@ ARGUMENTS = dict(
     ),
     head=dict(frames='frames', target='target'),
 )
+NO_NORM = (
+    "the file has no final norm, as VideoMAE's of transformers before fine-tuning: "
+    "out_type='raw' gives its tokens, 'pooled' and 'featmap' start with a new norm"
+)
 # an encoder may do without these: a head norms instead, nothing is masked after pretraining
 MAY_BE_UNUSED = ('norm.weight', 'norm.bias', 'mask_token')
 
@@ -53,6 +60,7 @@ class LoadReport:
         matched: Taken as they are.
         reshaped: Position tables that were resampled, with their old and new lengths.
         missing: In the model only.
+        fresh: In the model only, and rightly left as drawn: a norm that the file has not.
         unexpected: In the file only, in the parts that were loaded.
         misfits: In both, in shapes that do not fit.
         conflicts: Arguments of the model that contradict the file.
@@ -62,6 +70,7 @@ class LoadReport:
     matched: list[str] = field(default_factory=list)
     reshaped: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     misfits: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
@@ -86,7 +95,11 @@ class LoadReport:
         lines += [f'does not fit: {misfit}' for misfit in self.misfits[:4]]
         lines += [
             f'{kind}: {some(found)}'
-            for kind, found in (('missing', self.missing), ('unexpected', self.unexpected))
+            for kind, found in (
+                ('missing', self.missing),
+                ('not in the file, to be trained', self.fresh),
+                ('unexpected', self.unexpected),
+            )
             if found
         ]
         return '\n  '.join(lines)
@@ -160,7 +173,8 @@ def fit(module: BaseModule, weights: Weights) -> tuple[dict[str, Tensor], LoadRe
     """Choose and resample the tensors for a model; it is not changed."""
     parts = _parts(module)
     begin = 'backbone.' if len(parts) == 1 else ''
-    report = LoadReport(left_out=list(weights.left_out), conflicts=_conflicts(parts, weights))
+    needed = {part: _needed(part, module, weights) for part, module in parts.items()}
+    report = LoadReport(left_out=list(weights.left_out), conflicts=_conflicts(parts, needed))
     offered = {}
     for name, tensor in weights.state.items():
         if name.split('.')[0] in parts:
@@ -169,17 +183,29 @@ def fit(module: BaseModule, weights: Weights) -> tuple[dict[str, Tensor], LoadRe
             report.left_out.append(name)
     wanted = module.state_dict()
     report.missing = [name for name in wanted if name not in offered]
+    norm = [f'{"backbone."[len(begin) :]}norm.{kind}' for kind in KINDS]
+    if weights.source in MAY_LACK_NORM and set(norm) <= set(report.missing):
+        if parts['backbone'].out_type == 'tokens':
+            report.conflicts.append(NO_NORM)
+        else:
+            report.fresh = norm
+            report.missing = [name for name in report.missing if name not in norm]
     report.unexpected = [name for name in offered if name not in wanted]
 
-    fitted = {}
+    fitted = {name: wanted[name] for name in report.fresh}
     for name, target in wanted.items():
         if name not in offered:
             continue
         tensor = offered[name]
-        grids = _table_grids(parts, weights, begin + name, tensor, target)
-        if grids is not None and grids[0] != grids[1]:
-            tensor = resize_table(tensor, *grids)
-            report.reshaped[name] = ' to '.join('x'.join(map(str, grid)) for grid in grids)
+        part, _, rest = f'{begin}{name}'.partition('.')
+        grids = None
+        if rest.startswith('pos_embed.') and tensor.shape[2] == target.shape[2]:
+            kind = rest.removeprefix('pos_embed.')
+            grids = _table_grids(parts[part], needed[part], kind, tensor)
+        if weights.source == 'mmmae_st' and tensor.shape == target.shape:
+            report.matched.append(name)  # frames of ours need not be square
+        elif grids is not None and grids[0] != grids[1]:
+            tensor, report.reshaped[name] = _resized(tensor, weights.source, *grids)
         elif tensor.shape == target.shape:
             report.matched.append(name)
         else:
@@ -198,33 +224,47 @@ def _parts(module: BaseModule) -> dict[str, Any]:
 
 
 def _table_grids(
-    parts: dict[str, Any], weights: Weights, name: str, tensor: Tensor, target: Tensor
+    module: BaseModule, needed: Mapping[str, Any], kind: str, tensor: Tensor
 ) -> tuple[Grid, Grid] | None:
-    """Grids that a position table has in the file and in the model, None if nothing is to do."""
-    part, _, rest = name.partition('.')
-    kind = rest.removeprefix('pos_embed.')
-    if kind not in ('spatial', 'temporal', 'joint') or tensor.shape[2] != target.shape[2]:
-        return None
-    if weights.source == 'mmmae_st' and tensor.shape == target.shape:
-        return None  # frames of ours need not be square
-    t, h, w = parts[part].pos_embed.grid
+    """Grids that a position table has in the file and in the model, None if it is no such table.
+
+    Args:
+        module: The part of the model that holds the table.
+        needed: Arguments of the part that the file is for.
+        kind: Name of the table in ``PositionEmbedding``.
+        tensor: The table in the file.
+    """
+    t, h, w = module.pos_embed.grid
     if kind == 'temporal':
         return (tensor.shape[1], 1, 1), (t, 1, 1)
-    grid = token_grids(weights.state)[part]
-    if grid is None:
+    if kind not in ('spatial', 'joint') or not needed.get('img_size'):
         return None
-    if kind == 'spatial':
-        return (1, *grid[1:]), (1, h, w)
-    return grid, (t, h, w)
+    size, tubelet, patch = (needed[key] for key in ('img_size', 'tubelet_size', 'patch_size'))
+    height, width = (size, size) if isinstance(size, int) else size
+    grid = token_grid((needed['num_frames'], height, width), tubelet, patch)
+    grids = (grid, (t, h, w)) if kind == 'joint' else ((1, *grid[1:]), (1, h, w))
+    return grids if math.prod(grids[0]) == tensor.shape[1] else None
 
 
-def _conflicts(parts: dict[str, Any], weights: Weights) -> list[str]:
+def _resized(table: Tensor, source: str, old: Grid, new: Grid) -> tuple[Tensor, str]:
+    """A position table for another grid, and what was done; VideoMAE's fixed one is made anew."""
+    if source == 'videomae':
+        length, width = table.shape[1:]
+        if torch.allclose(table.float(), videomae_table(length, width), atol=1e-2):
+            return videomae_table(math.prod(new), width), f'computed for {_times(new)}'
+    return resize_table(table, old, new), f'{_times(old)} to {_times(new)}'
+
+
+def _times(grid: Grid) -> str:
+    return 'x'.join(map(str, grid))
+
+
+def _conflicts(parts: dict[str, Any], needed: dict[str, dict[str, Any]]) -> list[str]:
     """Arguments of the modules that are not what the file needs."""
     found = []
     for part, module in parts.items():
-        needed = _needed(part, module, weights)
         for argument, attribute in ARGUMENTS[part].items():
-            value, wanted = attrgetter(attribute)(module), needed.get(argument)
+            value, wanted = attrgetter(attribute)(module), needed[part].get(argument)
             if wanted is not None and wanted != value:
                 found.append(f'{part}.{argument} is {value!r} but the file needs {wanted!r}')
             if argument == 'patch_size' and wanted != value:
