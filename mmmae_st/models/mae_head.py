@@ -87,8 +87,9 @@ class MAEHead(BaseModule):
         """The frames of a clip (B, C, T, H, W) that are predicted: (B, C, T', H, W)."""
         if self.frames == 'all':
             return video
-        index = target_frames(video.shape[2], self.tubelet_size, self.frames)
-        return video.index_select(2, index.to(video.device))
+        # By numbers: a tensor of indices would have to be copied to the device, which waits for it.
+        frames = target_frames(video.shape[2], self.tubelet_size, self.frames)
+        return torch.stack([video[:, :, frame] for frame in frames], dim=2)
 
     def pixel_patches(self, video: Tensor, ids: Tensor | None) -> Tensor:
         """Raw pixels (B, M, u'*p*q*C) float32 of the predicted frames of the named patches."""
