@@ -58,6 +58,11 @@ def load_config(args: argparse.Namespace) -> Config:
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or os.path.join('work_dirs', f'frozen_{name}')
     cfg.launcher = args.launcher
+    for method in METHODS:  # what is not asked for need not fit
+        if method not in args.methods:
+            cfg.pop(method, None)
+        elif method not in cfg:
+            raise ValueError(f'{method} needs its options, {method}=dict(...), in {args.config}')
     return cfg
 
 
