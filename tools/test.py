@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
-from mmmae_st.config.values import lookup
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.engine.runner.quiet import QuietRunner, quieten_warnings
-from mmmae_st.engine.runner.sets import require_labels
+from mmmae_st.engine.runner.sets import classes_of, require_labels
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.precision import Amp, use_bfloat16
@@ -81,7 +80,7 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
     """
     runner = QuietRunner.from_cfg(cfg)
     with command_line.short_errors():
-        require_labels(runner.test_loop.dataloader, lookup(cfg, 'model.cls_head.num_classes'))
+        require_labels(runner.test_loop.dataloader, classes_of(runner.model))
         try:
             runner.load_checkpoint(args.checkpoint, strict=True)
         except RuntimeError as error:

@@ -8,9 +8,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
-from mmmae_st.config.values import lookup
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 
 
 def require_sets(runner: Runner) -> None:
@@ -29,7 +30,12 @@ def require_sets(runner: Runner) -> None:
         )
     loaders = [loader] if runner.val_loop is None else [loader, runner.val_loop.dataloader]
     for loader in loaders:
-        require_labels(loader, lookup(runner.cfg, 'model.cls_head.num_classes'))
+        require_labels(loader, classes_of(runner.model))
+
+
+def classes_of(model: nn.Module) -> int | None:
+    """Number of classes of a recogniser, None for other models."""
+    return getattr(getattr(unwrapped(model), 'cls_head', None), 'num_classes', None)
 
 
 def require_labels(loader: DataLoader, num_classes: int | None) -> None:
