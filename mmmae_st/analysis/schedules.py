@@ -48,15 +48,13 @@ def config_schedule(cfg: Config, name: str, steps_per_epoch: int = 50) -> Schedu
     init_default_scope('mmmae_st')
     lr = cfg.optim_wrapper.optimizer.lr
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    schedulers = []
-    for given in cfg.get('param_scheduler') or []:
-        scheduler = dict(given, optimizer=optimizer)
-        kind = PARAM_SCHEDULERS.get(scheduler.pop('type'))
-        if scheduler.pop('convert_to_iter_based', False):
-            built = kind.build_iter_from_epoch(epoch_length=steps_per_epoch, **scheduler)
-        else:
-            built = kind(**scheduler)
-        schedulers.append(built)
+    schedulers = [
+        PARAM_SCHEDULERS.build(
+            dict(given),
+            default_args=dict(optimizer=optimizer, epoch_length=steps_per_epoch),
+        )
+        for given in cfg.get('param_scheduler') or []
+    ]
     rates = []
     for step in range(max_epochs * steps_per_epoch):
         rates.append(optimizer.param_groups[0]['lr'])
