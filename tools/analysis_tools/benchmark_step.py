@@ -16,7 +16,6 @@ import argparse
 import copy
 import json
 import platform
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +24,13 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
+from references.mae_st import MaeStPretrain
 from timm.layers import DropPath
 
 from mmmae_st.analysis.pretraining_cost import find_masks, pretraining_cost
 from mmmae_st.analysis.step_time import Timing, kept_bytes, matmul, peak_memory, time_in_turn
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 from mmmae_st.models.weights import Weights, to_mae_st
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -123,11 +121,6 @@ class Reference(torch.nn.Module):
 
     def __init__(self, ours: torch.nn.Module) -> None:
         super().__init__()
-        sys.path.insert(0, str(ROOT / 'tests'))
-        try:
-            from references.mae_st import MaeStPretrain
-        except ImportError as error:
-            raise SystemExit(f'--reference needs a checkout with its tests: {error}') from error
         require_plain(ours, '--reference')
         backbone, decoder, head = ours.backbone, ours.decoder, ours.head
         t, h, _ = backbone.grid
