@@ -1,41 +1,10 @@
 """Packaging of mmmae_st. Nothing here imports the package, so torch is not needed to build."""
 
-import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
-from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-MIM_PARTS = ('configs', 'tools', 'model-index.yml')
-
-
-class BuildPy(build_py):
-    """Adds to a wheel what mmengine and mim look for.
-
-    ``mmmae_st/.mim`` holds configs, tools and the model index, as in every OpenMMLab package; in a
-    checkout links stand there. ``_mmmae_st_hub`` is a copy of ``mmmae_st/compat/hub.py`` which the
-    ``.pth`` file installs at start-up, because mmengine knows other packages by a fixed list.
-    """
-
-    def run(self) -> None:
-        """Build, then add the files; an editable install uses the checkout's own."""
-        super().run()
-        if self.editable_mode:
-            return
-        root = Path(self.build_lib)
-        mim = root / 'mmmae_st' / '.mim'
-        shutil.rmtree(mim, ignore_errors=True)
-        mim.mkdir(parents=True)
-        for part in MIM_PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                ignore = shutil.ignore_patterns('__pycache__', '.*')
-                shutil.copytree(source, mim / part, ignore=ignore)
-            else:
-                shutil.copy(source, mim / part)
-        shutil.copy(ROOT / 'mmmae_st' / 'compat' / 'hub.py', root / '_mmmae_st_hub.py')
-        (root / '_mmmae_st_hub.pth').write_text('import _mmmae_st_hub; _mmmae_st_hub.install()\n')
 
 
 def read_version() -> str:
@@ -52,16 +21,21 @@ def read_requirements(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith('-')]
 
 
-readme = ROOT / 'README.md'
 setup(
     name='mmmae_st',
     version=read_version(),
     description='Masked Autoencoders As Spatiotemporal Learners on MMEngine',
-    long_description=readme.read_text() if readme.exists() else '',
+    long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['mmmae_st', 'mmmae_st.*']),
+    # Configs, tools and the model index, where mmengine and mim look for them; the checkout has
+    # links in that folder.
+    package_data={'mmmae_st': ['.mim/**/*']},
+    exclude_package_data={
+        'mmmae_st': ['*/__pycache__/*', '*/analysis_tools/loader_benchmark/*', '*/references/*']
+    },
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     # mmcv and mmcv-lite provide the same module and must not be installed together; no version of
@@ -70,7 +44,6 @@ setup(
         name: read_requirements(name)
         for name in ('lite', 'finetune', 'detection', 'export', 'tests')
     },
-    cmdclass={'build_py': BuildPy},
     zip_safe=False,
     classifiers=[
         'Intended Audience :: Science/Research',

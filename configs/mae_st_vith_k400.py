@@ -4,7 +4,7 @@ _base_ = [
     '_base_/models/mae_vith.py',
     '_base_/datasets/k400_pretrain.py',
     '_base_/schedules/pretrain_200e.py',
-    '_base_/default_runtime.py',
+    '_base_/pretrain_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=8)

@@ -4,16 +4,11 @@
 _base_ = './mae_st_vith_k400.py'
 
 runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='mmmae_st.ShardedStrategy',
-    model_wrapper=dict(
-        type='MMFullyShardedDataParallel', auto_wrap_policy=dict(type='mmmae_st.wrap_blocks')
-    ),
-)
+strategy = dict(type='mmmae_st.ShardedStrategy')
 optim_wrapper = dict(
     type='ShardedOptimWrapper',
     # No flat_decay_mult: the part of a matrix that a process holds is flat, too.
     paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-# Without ReconstructionHook, whose forward pass is that of one process.
-custom_hooks = _base_.custom_hooks[:-1]
+# ReconstructionHook's forward pass is that of one process.
+default_hooks = dict(reconstruction=None)

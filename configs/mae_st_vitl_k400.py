@@ -3,5 +3,5 @@ _base_ = [
     '_base_/models/mae_vitl.py',
     '_base_/datasets/k400_pretrain.py',
     '_base_/schedules/pretrain_200e.py',
-    '_base_/default_runtime.py',
+    '_base_/pretrain_runtime.py',
 ]

@@ -1,6 +1,6 @@
 # A small ViT on small clips: minutes on two CPU cores. tools/quickstart.sh runs it.
 # 8 frames of 64 x 64 pixels in patches of 2 x 8 x 8 are 4 x 8 x 8 = 256 tokens, 25 of them visible.
-_base_ = '_base_/default_runtime.py'
+_base_ = '_base_/pretrain_runtime.py'
 
 model = dict(
     type='SpatiotemporalMAE',
@@ -94,7 +94,6 @@ param_scheduler = [
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5, max_keep_ckpts=1),
+    throughput=dict(max_data_share=0.5),
+    reconstruction=dict(interval=100),
 )
-custom_hooks = _base_.custom_hooks
-custom_hooks[1].max_data_share = 0.5
-custom_hooks[-1].interval = 100

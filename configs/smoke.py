@@ -42,7 +42,9 @@ train_cfg = dict(max_epochs=2, val_interval=1)
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=2, eta_min=0.0, end=2, convert_to_iter_based=True),
 ]
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=2))
-custom_hooks = _base_.custom_hooks
-custom_hooks[1].max_data_share = 1.0
-custom_hooks[-1].interval = 2
+default_hooks = dict(
+    logger=dict(interval=1),
+    checkpoint=dict(interval=1, max_keep_ckpts=2),
+    throughput=dict(max_data_share=1.0),
+    reconstruction=dict(interval=2),
+)

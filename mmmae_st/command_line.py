@@ -32,6 +32,58 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_launcher_options(parser: argparse.ArgumentParser) -> None:
+    """The arguments by which several processes are started."""
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def parse_launched(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the arguments of a program that a launcher may have started."""
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """The argument ``--trust-checkpoint``."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='checkpoints that may run code when they are loaded; the others may not',
+    )
+
+
+def load_run_config(args: argparse.Namespace, prefix: str = '') -> Config:
+    """Read the config of a run: ``args`` has config, cfg_options, work_dir and launcher.
+
+    What the run writes goes to ``work_dirs/<prefix><config>`` unless options or config say where.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', prefix + name)
+    cfg.launcher = args.launcher
+    return cfg
+
+
+def add_amp_options(parser: argparse.ArgumentParser) -> None:
+    """The arguments ``--amp`` and ``--force-amp``; the value of both is ``args.amp``."""
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='bfloat16 autocast where the hardware has it, on GPU or CPU',
+    )
+    parser.add_argument(
+        '--force-amp',
+        dest='amp',
+        action='store_const',
+        const='force',
+        help='bfloat16 autocast on any hardware, however slow',
+    )
+
+
 def load_config(path: str, options: dict | None = None, import_modules: bool = True) -> Config:
     """Read a config and apply overrides.
 

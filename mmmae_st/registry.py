@@ -9,74 +9,32 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
-from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import DefaultScope, Registry, root
 
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmmae_st', locations=['mmmae_st.models'])
-DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope='mmmae_st', locations=['mmmae_st.datasets']
-)
-DATA_SAMPLERS = Registry(
-    'data sampler',
-    parent=MMENGINE_DATA_SAMPLERS,
-    scope='mmmae_st',
-    locations=['mmmae_st.datasets'],
-)
-TRANSFORMS = Registry(
-    'transform',
-    parent=MMENGINE_TRANSFORMS,
-    scope='mmmae_st',
-    locations=['mmmae_st.datasets.transforms'],
-)
-FUNCTIONS = Registry(
-    'function',
-    parent=MMENGINE_FUNCTIONS,
-    scope='mmmae_st',
-    locations=['mmmae_st.datasets', 'mmmae_st.engine'],
-)
-METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='mmmae_st', locations=['mmmae_st.evaluation']
-)
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmmae_st', locations=['mmmae_st.engine'])
-OPTIM_WRAPPERS = Registry(
-    'optimizer wrapper',
-    parent=MMENGINE_OPTIM_WRAPPERS,
-    scope='mmmae_st',
-    locations=['mmmae_st.engine'],
-)
-STRATEGIES = Registry(
-    'strategy',
-    parent=MMENGINE_STRATEGIES,
-    scope='mmmae_st',
-    locations=['mmmae_st.engine'],
-)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='mmmae_st',
-    locations=['mmmae_st.engine'],
-)
-PARAM_SCHEDULERS = Registry(
-    'parameter scheduler',
-    parent=MMENGINE_PARAM_SCHEDULERS,
-    scope='mmmae_st',
-    locations=['mmmae_st.engine'],
-)
+
+def _child(name: str, *packages: str) -> Registry:
+    """The registry of mmengine by this name, for components of these packages of ours."""
+    parent: Registry = getattr(root, name)
+    locations = [f'mmmae_st.{package}' for package in packages]
+    return Registry(parent.name, parent=parent, scope='mmmae_st', locations=locations)
+
+
+MODELS = _child('MODELS', 'models')
+DATASETS = _child('DATASETS', 'datasets')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
+TRANSFORMS = _child('TRANSFORMS', 'datasets.transforms')
+FUNCTIONS = _child('FUNCTIONS', 'datasets', 'engine')
+METRICS = _child('METRICS', 'evaluation')
+HOOKS = _child('HOOKS', 'engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
+STRATEGIES = _child('STRATEGIES', 'engine')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
 
 # Nothing of ours is in the others; without them mmengine warns in every run that it takes its own.
-for parent in [value for value in vars(root).values() if isinstance(value, Registry)]:
-    if 'mmmae_st' not in parent.children:
-        Registry(parent.name, parent=parent, scope='mmmae_st', locations=['mmmae_st.engine'])
+for _name, _parent in list(vars(root).items()):
+    if isinstance(_parent, Registry) and 'mmmae_st' not in _parent.children:
+        _child(_name, 'engine')
 
 
 def component_class(

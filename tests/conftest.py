@@ -10,7 +10,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 pytest.register_assert_rewrite('support')
-pytest_plugins = ['support.recognition', 'support.smoke_runs']
+pytest_plugins = ['support.hardware', 'support.recognition', 'support.smoke_runs']
 
 
 def write_clip(

@@ -43,21 +43,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='pretraining, recogniser or foreign checkpoint')
     parser.add_argument('methods', nargs='+', choices=METHODS, help='what to evaluate with')
     parser.add_argument('--work-dir', help='log and features; work_dirs/<config> by default')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
+    command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or os.path.join('work_dirs', f'frozen_{name}')
-    cfg.launcher = args.launcher
+    cfg = command_line.load_run_config(args, prefix='frozen_')
+    for method in METHODS:  # what is not asked for need not fit
+        if method not in args.methods:
+            cfg.pop(method, None)
+        elif method not in cfg:
+            raise ValueError(f'{method} needs its options, {method}=dict(...), in {args.config}')
     return cfg
 
 

@@ -9,11 +9,9 @@ import argparse
 import io
 import json
 import logging
-import platform
 import sys
 import time
 from contextlib import redirect_stdout
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +22,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tqdm import tqdm
 
-from mmmae_st import __version__
+from mmmae_st.compat.versions import versions_of
 from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
+from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.registry import DATASETS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_png
@@ -179,17 +178,6 @@ def draw(runner: Runner, path: Path) -> None:
     save_png(reconstruction_figure(*rows, note=NORMALIZED_NOTE if is_normalized else ''), path)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the run depended on."""
-    found = dict(mmmae_st=__version__, python=platform.python_version())
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def summarize(cfg: Config, runner: Runner, progress: ProgressHook) -> dict:
     """What ``summary.json`` holds."""
     loader = runner.train_dataloader
@@ -210,7 +198,7 @@ def summarize(cfg: Config, runner: Runner, progress: ProgressHook) -> dict:
         held_out_loss_after=round(after, 4),
         threads=torch.get_num_threads(),
         device=str(next(runner.model.parameters()).device),
-        versions=versions(),
+        versions=versions_of(*PACKAGES),
     )
 
 
@@ -239,7 +227,8 @@ def main() -> None:
     progress = ProgressHook()
     runner.register_hook(progress, priority='LOWEST')
     say(f'==> Training; the log is {runner.log_dir}')
-    runner.train()
+    with preemptible(runner):
+        runner.train()
 
     say('==> Reconstructions of held-out clips')
     draw(runner, work_dir / 'reconstruction.png')

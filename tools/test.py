@@ -1,19 +1,21 @@
 """Test a fine-tuned recogniser or detector; the metrics are printed and logged."""
 
 import argparse
-import os
 
 import torch
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
+from mmmae_st.config.values import lookup
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.engine.runner.quiet import QuietRunner, quieten_warnings
+from mmmae_st.engine.runner.sets import require_labels
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.fileio.safe_loading import use_safe_loading
+from mmmae_st.precision import Amp, use_bfloat16
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,45 +25,36 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of a run of this config')
     parser.add_argument('--work-dir', help='logs; work_dirs/<config> by default')
     parser.add_argument('--dump', metavar='FILE.pkl', help='write the prediction of each video')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast in the encoder')
+    command_line.add_amp_options(parser)
     command_line.add_config_options(parser)
-    parser.add_argument(
-        '--trust-checkpoint',
-        nargs='+',
-        default=(),
-        metavar='FILE',
-        help='checkpoints that may run code when they are loaded; the others may not',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    command_line.add_trust_option(parser)
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    cfg.launcher = args.launcher
+    cfg = command_line.load_run_config(args)
     cfg.load_from, cfg.resume = None, False
     for part in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         if cfg.get(part) is None:
             raise ValueError(f'testing needs {part}, which {args.config} does not have')
     if args.dump:
         dump = dict(type='DumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = [cfg.test_evaluator, dump]
+        given = cfg.test_evaluator
+        cfg.test_evaluator = [*(given if isinstance(given, list | tuple) else [given]), dump]
     return cfg
 
 
-def use_bfloat16(backbone: nn.Module) -> None:
+def run_in_bfloat16(backbone: nn.Module, amp: Amp) -> None:
     """Run the backbone, nearly all of the work, under autocast; scores stay in float32."""
     forward = backbone.forward
-    device_type = next(backbone.parameters()).device.type
+    device = next(backbone.parameters()).device
+    if not use_bfloat16(amp, device):
+        return
 
     def autocast_forward(clips: Tensor) -> Tensor:
-        with torch.autocast(device_type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             return forward(clips).float()
 
     backbone.forward = autocast_forward
@@ -70,28 +63,35 @@ def use_bfloat16(backbone: nn.Module) -> None:
 def main() -> None:
     """Check the config, build the Runner, load every weight of the model and test."""
     args = parse_args()
+    quieten_warnings()
     use_safe_loading(args.trust_checkpoint)
     with command_line.short_errors():
         cfg = load_config(args)
         check_config(cfg)
-    with one_cause():
         prepare_runtime(cfg)
+    with one_cause():
         test(cfg, args)
 
 
 def test(cfg: Config, args: argparse.Namespace) -> None:
-    """Test the checkpoint."""
-    runner = Runner.from_cfg(cfg)
-    try:
-        runner.load_checkpoint(args.checkpoint, strict=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f'{args.checkpoint} is no checkpoint of the model of {args.config}; a pretraining '
-            f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
-        ) from error
+    """Test the checkpoint.
+
+    Raises:
+        SystemExit: With one line if the list or the checkpoint are not those of the model.
+    """
+    runner = QuietRunner.from_cfg(cfg)
+    with command_line.short_errors():
+        require_labels(runner.test_loop.dataloader, lookup(cfg, 'model.cls_head.num_classes'))
+        try:
+            runner.load_checkpoint(args.checkpoint, strict=True)
+        except RuntimeError as error:
+            hint = '\nA pretraining checkpoint has to be fine-tuned first (tools/train.py).'
+            raise ValueError(
+                f'{args.checkpoint} is no checkpoint of the model of {args.config}: {error}'
+                + (hint if 'decoder.' in str(error) else '')
+            ) from error
     if args.amp:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        use_bfloat16(model.backbone)
+        run_in_bfloat16(unwrapped(runner.model).backbone, args.amp)
     runner.test()
 
 

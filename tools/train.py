@@ -1,20 +1,20 @@
 """Train from a config: pretraining, fine-tuning or detection."""
 
 import argparse
-import os
 
 from mmengine.config import Config
-from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
-from mmengine.runner import Runner
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
+from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
-from mmmae_st.engine.runner.resume import set_resume
+from mmmae_st.engine.runner.quiet import QuietRunner, quieten_warnings
+from mmmae_st.engine.runner.resume import nothing_left_behind, require_own_work_dir, set_resume
+from mmmae_st.engine.runner.sets import require_sets
 from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.registry import is_component
@@ -32,35 +32,23 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='go on from this checkpoint, or from the newest sound one of the work directory',
     )
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast, on GPU or CPU')
+    command_line.add_amp_options(parser)
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate by videos per update over auto_scale_lr.base_batch_size',
     )
     command_line.add_config_options(parser)
-    parser.add_argument(
-        '--trust-checkpoint',
-        nargs='+',
-        default=(),
-        metavar='FILE',
-        help='checkpoints that may run code when they are loaded; the others may not',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    command_line.add_trust_option(parser)
+    command_line.add_launcher_options(parser)
+    return command_line.parse_launched(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
-    cfg = command_line.load_config(args.config, args.cfg_options)
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    cfg.launcher = args.launcher
+    cfg = command_line.load_run_config(args)
     if args.amp:
-        enable_amp(cfg)
+        enable_amp(cfg, args.amp == 'force')
     if args.auto_scale_lr:
         cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr', {}), enable=True)
     if cfg.get('auto_scale_lr', {}).get('enable', False):
@@ -80,12 +68,14 @@ def is_ours(cfg: Config, part: str, base: type) -> bool:
     return is_component(registry, cfg.get(part), base, cfg.get('default_scope') or 'mmmae_st')
 
 
-def enable_amp(cfg: Config) -> None:
-    """Let the forward pass run under bfloat16 autocast.
+def enable_amp(cfg: Config, force: bool = False) -> None:
+    """Let the forward pass run under bfloat16 autocast, with ``force`` on any hardware.
 
     Raises:
         ValueError: If the optimiser wrapper is neither mmengine's plain one nor one of ours.
     """
+    if force:
+        cfg.optim_wrapper.force_bfloat16 = True
     if is_ours(cfg, 'optim_wrapper', BFloat16OptimWrapper):
         return
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
@@ -118,33 +108,22 @@ def count_accumulated_steps(cfg: Config) -> None:
     )
 
 
-def require_steps(runner: Runner) -> None:
-    """Stop where an epoch would be over before its first step.
-
-    Raises:
-        ValueError: If the videos of a process do not fill one batch.
-    """
-    loader = runner.train_loop.dataloader
-    if len(loader) == 0:
-        raise ValueError(
-            f'an epoch has no step: {len(loader.dataset)} videos do not fill a batch of '
-            f'train_dataloader.batch_size={loader.batch_size} on each of {get_world_size()} '
-            'processes: lower it'
-        )
-
-
 def main() -> None:
     """Check the config, build the Runner and train."""
     args = parse_args()
+    quieten_warnings()
     use_safe_loading(args.trust_checkpoint)
     with command_line.short_errors():
         cfg = load_config(args)
+        require_own_work_dir(cfg)
         check_config(cfg)
-    with one_cause():
         prepare_runtime(cfg)
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        require_steps(runner)
-        runner.train()
+    with one_cause(), nothing_left_behind(cfg.work_dir):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else QuietRunner.from_cfg(cfg)
+        with command_line.short_errors():
+            require_sets(runner)
+        with preemptible(runner):
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -1,21 +1,21 @@
 default_scope = 'mmmae_st'
 
+# By name, so that a config can change one (default_hooks = dict(explosion=dict(window=10))) or add
+# another. mmengine has the first six, whatever a config says; hooks run in the order of their
+# priorities. Named in full, as other configs run in mmaction2's scope.
 default_hooks = dict(
-    runtime_info=dict(type='RuntimeInfoHook'),
+    runtime_info=dict(type='mmmae_st.LateInfoHook'),
     timer=dict(type='IterTimerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', interval=1, max_keep_ckpts=3),
+    step_seed=dict(type='mmmae_st.StepSeedHook'),
+    throughput=dict(type='mmmae_st.ThroughputHook'),
+    pace=dict(type='mmmae_st.PaceHook'),
+    explosion=dict(type='mmmae_st.ExplosionHook'),
+    preemption=dict(type='mmmae_st.PreemptionHook'),
 )
-custom_hooks = [
-    dict(type='StepSeedHook'),
-    dict(type='ThroughputHook'),
-    dict(type='BrokenVideosHook'),
-    dict(type='ExplosionHook'),
-    dict(type='PreemptionHook'),
-    dict(type='ReconstructionHook', interval=1000),
-]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -2,4 +2,4 @@
 # last, a cosine between. 84.1 against 84.4 at 1.2x the speed.
 _base_ = 'vitl_k400.py'
 
-custom_hooks = [*_base_.custom_hooks, dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5)]
+default_hooks = dict(mask_annealing=dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5))

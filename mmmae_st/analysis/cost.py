@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mmmae_st.analysis.activations import saved_activations
 from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.models.spacetime_vit import SpacetimeViT
-from mmmae_st.patching import token_grid
 
 ClipSize = tuple[int, int, int]  # frames, height, width
 
@@ -189,7 +188,6 @@ def measure(
     backbone: SpacetimeViT = model.backbone
     frames, height, width = inputs[0].shape[2:]
     size = frames, height, width
-    grid = token_grid(size, backbone.tubelet_size, backbone.patch_size)
     multiply_adds = count_multiply_adds(step, tuple(inputs))
     activations = saved_activations(step, tuple(inputs), bfloat16)
     modules = []
@@ -207,7 +205,7 @@ def measure(
     return Cost(
         task=task,
         clip=size,
-        grid=grid,
+        grid=backbone.token_grid(inputs[0]),
         modules=modules,
         fixed_activation_bytes=activations.fixed[''],
         activation_dtype='bfloat16' if bfloat16 else 'float32',

@@ -23,7 +23,6 @@ from mmmae_st.analysis.cost import ClipSize, Cost, build_on_meta, clip_size, mea
 from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.datasets.transforms import DecoderMasking
 from mmmae_st.datasets.transforms.masking import BaseMasking, Grid
-from mmmae_st.patching import token_grid
 from mmmae_st.registry import TRANSFORMS
 
 
@@ -129,12 +128,13 @@ def _step(
     variant.model.decoder.with_mask_token = not dense
     model: Any = build_on_meta(variant)
     clip = clip or _clip_of_pipeline(cfg, clip_size(model.backbone))
-    grid = token_grid(clip, model.backbone.tubelet_size, model.backbone.patch_size)
+    video = torch.empty(1, 3, *clip, device='meta')
+    grid = model.backbone.token_grid(video)
     keep, predict = masks.draw(grid, np.random.default_rng(0))
     kept = len(keep)
     predicted = math.prod(grid) - kept if predict is None else len(predict)
     ids = torch.empty(1, kept + predicted, dtype=torch.int64, device='meta')
-    inputs = torch.empty(1, 3, *clip, device='meta'), ids[:, :kept], ids[:, kept:]
+    inputs = video, ids[:, :kept], ids[:, kept:]
     return PretrainingForward(model, grid, predicted), inputs
 
 

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 
-from mmmae_st.models.archs import ARCHS
+from mmmae_st.models.archs import resolve_arch
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def layer_scales(cfg: Config) -> list[float]:
     if rate is None:
         return []
     arch = cfg.model.backbone.arch
-    depth = ARCHS[arch][1] if isinstance(arch, str) else arch['depth']
+    depth = resolve_arch(arch).depth
     return [rate ** (depth + 1 - layer) for layer in range(depth + 2)]
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT
 
 FORMATS = {'.pt2': 'torch.export', '.onnx': 'ONNX'}
+ONNX_PACKAGES = ('onnx', 'onnxruntime', 'onnxscript')  # of requirements/export.in
 OUTPUTS = ('pooled', 'tokens', 'featmap')
 TOLERANCE = 1e-4  # largest difference over the largest output
 
@@ -67,9 +68,12 @@ def export_encoder(model: ExportedEncoder, path: str | Path, clip: tuple[int, in
     if path.suffix not in FORMATS:
         raise ValueError(f'the file must end in one of {tuple(FORMATS)}, got {path.name!r}')
     if path.suffix == '.onnx':
-        missing = [n for n in ('onnx', 'onnxscript', 'onnxruntime') if not _is_there(n)]
+        missing = [name for name in ONNX_PACKAGES if not _is_there(name)]
         if missing:
-            raise ValueError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(missing)}')
+            raise ValueError(
+                f'ONNX needs {", ".join(missing)}: pip install {" ".join(missing)} (the extra '
+                "'export' brings them)"
+            )
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # PyTorch's, about itself
         _write(model, path, clip)
@@ -102,8 +106,7 @@ def _write(model: ExportedEncoder, path: Path, clip: tuple[int, int, int]) -> No
     program = torch.export.export(
         model,
         (example,),
-        dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=1024)},),
-        strict=True,  # follows the number of clips through len()
+        dynamic_shapes=({0: torch.export.Dim('batch')},),
     )
     if path.suffix == '.pt2':
         torch.export.save(program, path)

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT
-from mmmae_st.patching import token_grid
 
 
 def normalised_clips(
@@ -35,7 +34,7 @@ def patch_tokens(encoder: SpacetimeViT, video: Tensor) -> Tensor:
     """
     tokens = encoder(video)
     tokens = tokens if encoder.cls_token is None else tokens[:, 1:]
-    return tokens.unflatten(1, _grid(encoder, video))
+    return tokens.unflatten(1, encoder.token_grid(video))
 
 
 @torch.no_grad()
@@ -65,10 +64,10 @@ def class_attention(encoder: SpacetimeViT, video: Tensor, block: int = -1) -> Te
     finally:
         handle.remove()
     query, key, _ = attention.qkv(seen[0]).chunk(3, dim=-1)
-    query, key = (x.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for x in (query, key))
+    query, key = (x.unflatten(-1, (encoder.num_heads, -1)).transpose(1, 2) for x in (query, key))
     scores = query[:, :, :1] @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     weights = scores.softmax(dim=-1).mean(dim=1)[:, 0, 1:]
-    return weights.unflatten(1, _grid(encoder, video))
+    return weights.unflatten(1, encoder.token_grid(video))
 
 
 def similarity(tokens_BthwD: Tensor, position: tuple[int, int, int]) -> Tensor:
@@ -121,8 +120,3 @@ def nearest_neighbours(features_BD: Tensor, k: int) -> tuple[Tensor, Tensor]:
     cosines = (centred @ centred.T).fill_diagonal_(-torch.inf)
     best = cosines.topk(k, dim=1)
     return best.indices, best.values
-
-
-def _grid(encoder: SpacetimeViT, video: Tensor) -> tuple[int, int, int]:
-    frames, height, width = video.shape[2:]
-    return token_grid((frames, height, width), encoder.tubelet_size, encoder.patch_size)

@@ -50,6 +50,8 @@ def load_encoder(
 ) -> tuple[SpacetimeViT, ClipDataPreprocessor]:
     """The encoder of any checkpoint, giving tokens, and its preprocessor; both in eval mode.
 
+    The tokens are normed, but for a file without a final norm.
+
     Args:
         checkpoint: Pretraining model, recogniser, detector or encoder, see ``load_pretrained``.
         config: The config it was trained with; by default what the file says.
@@ -59,7 +61,8 @@ def load_encoder(
         ValueError: If it cannot be read or does not say what it belongs to.
     """
     model_cfg = model_config(checkpoint, config)
-    backbone = dict(_without_init(model_cfg['backbone']), type='SpacetimeViT', out_type='tokens')
+    backbone = dict(_without_init(model_cfg['backbone']), type='SpacetimeViT')
+    backbone['out_type'] = 'raw' if backbone.get('out_type') == 'raw' else 'tokens'
     encoder = MODELS.build(backbone)
     load_pretrained(encoder, checkpoint)
     preprocessor = MODELS.build(_preprocessor_config(model_cfg))

@@ -7,7 +7,6 @@ so that the file describes itself.
 
 import hashlib
 import inspect
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,17 +105,16 @@ def _arguments(kind: type, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(stem: Path, suffix: str, state: dict[str, Tensor], meta: dict) -> Published:
-    partial = stem.with_name(f'.{stem.name}.partial{suffix}')
+    unnamed = stem.with_name(f'{stem.name}-unnamed{suffix}')
     try:
-        write_checkpoint(partial, state, meta=meta)
-        again = read_checkpoint(partial)
+        write_checkpoint(unnamed, state, meta=meta)
+        again = read_checkpoint(unnamed)
         if again.meta != meta or not _equal(again.state, state):
-            raise RuntimeError(f'{partial} does not hold what was written to it')
-        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-        path = stem.with_name(f'{stem.name}-{digest[:8]}{suffix}')
-        os.replace(partial, path)
+            raise RuntimeError(f'{unnamed} does not hold what was written to it')
+        digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()
+        path = unnamed.rename(stem.with_name(f'{stem.name}-{digest[:8]}{suffix}'))
     finally:
-        partial.unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
     values = sum(x.numel() for x in state.values())
     return Published(path, digest, path.stat().st_size, len(state), values)
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from mmmae_st.datasets.transforms.masking import draw_block, draw_frame, draw_random, draw_tube
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.models.mae_head import patch_statistics
-from mmmae_st.patching import removed_ids, token_grid, unpatchify
+from mmmae_st.models.pictures import clips_from_patches, in_token_order
+from mmmae_st.patching import removed_ids, select_patches
 from mmmae_st.visualization.reconstruction import NORMALIZED_NOTE, Restored
 
 MASKS = dict(random=draw_random, tube=draw_tube, frame=draw_frame, block=draw_block)
@@ -75,21 +76,20 @@ def restore(
     """
     if statistics not in STATISTICS:
         raise ValueError(f'statistics must be one of {STATISTICS}, got {statistics!r}')
-    head, backbone = model.head, model.backbone
+    head = model.head
     if not head.predicts_pixels:
         raise ValueError(f'a model with head.target={head.target!r} predicts no pixels to show')
     device = next(model.parameters()).device
     clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
     video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)
-    grid = token_grid(video.shape[2:], backbone.tubelet_size, backbone.patch_size)
+    grid = model.backbone.token_grid(video)
     num_tokens = grid[0] * grid[1] * grid[2]
     ids_keep = draw_mask(mask, grid, ratio, seed).to(device)
     ids_removed = removed_ids(ids_keep, num_tokens)
     order = torch.cat([ids_keep, ids_removed], dim=1)
 
     features = model.encode_decode(video, ids_keep, ids_removed, grid=grid, num_outputs=num_tokens)
-    predicted = torch.empty_like(pred := head(features).float())
-    predicted[0, order[0]] = pred[0]
+    predicted = in_token_order(head(features).float(), order)
     error = (predicted - head.make_target(video, None)).square().mean(-1)[0]
     removed = torch.zeros(num_tokens, dtype=torch.bool, device=device)
     removed[ids_removed[0]] = True
@@ -101,16 +101,16 @@ def restore(
             mean, scale = (_from_neighbours(x[0], ~removed, grid)[None] for x in (mean, scale))
         predicted = predicted * scale + mean
     shown = torch.where(removed[:, None], predicted, pixels) if paste else predicted
-    clips_shown = [
-        _to_picture(model, patches, grid)
-        for patches in (pixels, pixels.masked_fill(removed[:, None], 0.0), shown)
-    ]
-    difference = (_pixels_01(model, predicted) - _pixels_01(model, pixels))[0, removed]
+    true, masked, decoded, shown = (
+        clips_from_patches(patches, grid, head, model.data_preprocessor)
+        for patches in (pixels, pixels.masked_fill(removed[:, None], 0.0), predicted, shown)
+    )
+    difference = select_patches(decoded - true, ids_removed, head.target_tubelet, head.patch_size)
     return Restored(
         label=f'{mask} {ratio:.0%}'.replace('%', ' %'),
-        input=clips_shown[0],
-        masked=clips_shown[1],
-        prediction=clips_shown[2],
+        input=_channels_last(true),
+        masked=_channels_last(masked),
+        prediction=_channels_last(shown),
         error=error.masked_fill(~removed, torch.nan).view(grid).cpu().numpy(),
         loss=float(error[removed].mean()),
         psnr=float(-10 * difference.square().mean().log10()),
@@ -137,17 +137,5 @@ def _from_neighbours(values_L1: Tensor, visible: Tensor, grid: tuple[int, int, i
     return ((found * weights).sum(1) / weights.sum(1))[:, None]
 
 
-def _pixels_01(model: SpatiotemporalMAE, patches: Tensor) -> Tensor:
-    """Patch values in [0, 1], clamped; the channel comes last in a patch."""
-    pre = model.data_preprocessor
-    channels = patches.unflatten(-1, (-1, pre.mean.numel()))
-    return ((channels * pre.std.flatten() + pre.mean.flatten()) / 255.0).clamp(0, 1)
-
-
-def _to_picture(
-    model: SpatiotemporalMAE, patches: Tensor, grid: tuple[int, int, int]
-) -> np.ndarray:
-    head = model.head
-    clip = unpatchify(patches, grid, head.target_tubelet, head.patch_size)
-    clip = model.data_preprocessor.denormalize(clip).clamp(0, 1)
-    return clip[0].permute(1, 2, 3, 0).cpu().numpy()
+def _channels_last(clip_1CTHW: Tensor) -> np.ndarray:
+    return clip_1CTHW[0].permute(1, 2, 3, 0).cpu().numpy()

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mmmae_st.compat.versions import version_of
+
 # Names that mmaction/models/multimodal/vindlu imports and that newer versions have dropped.
 VINDLU_NAMES = {
     'transformers.modeling_utils': (
@@ -106,8 +108,8 @@ def _check_transformers() -> None:
     dependency: Any = importlib.import_module('mmaction.utils.dependency')
     dependency.WITH_MULTIMODAL = False
     warnings.warn(
-        f'transformers {_version("transformers")} is too new for mmaction2 '
-        f'{_version("mmaction2")} ({", ".join(missing)} gone): its VindLU models are switched '
+        f'transformers {version_of("transformers")} is too new for mmaction2 '
+        f'{version_of("mmaction2")} ({", ".join(missing)} gone): its VindLU models are switched '
         'off, all others work. To use them: pip install "transformers>=4.28,<4.56"',
         stacklevel=3,
     )
@@ -123,13 +125,6 @@ def missing_names(wanted: dict[str, tuple[str, ...]]) -> list[str]:
             module = None
         missing += [f'{module_name}.{name}' for name in names if not hasattr(module, name)]
     return missing
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return '(unknown version)'
 
 
 mend_mmaction()

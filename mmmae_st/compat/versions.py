@@ -4,6 +4,7 @@ mmcv and mmengine break in ways that do not name the cause: mmdet and mmaction2 
 an assertion, and mmcv and mmcv-lite installed together overwrite each other's files.
 """
 
+import platform
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,8 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
+
+from mmmae_st.version import __version__
 
 MMCV_RANGE = '>=2.0.0rc4,<2.2.0'
 MMCV_NAMES = ('mmcv', 'mmcv-lite', 'mmcv-full')
@@ -62,6 +65,22 @@ def check_versions(installed: Mapping[str, str | None] | None = None) -> None:
         raise ImportError('\n'.join(errors))
 
 
+def version_of(package: str) -> str | None:
+    """Version of an installed package, None for one that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of mmmae_st, of Python and of those of the packages that are installed."""
+    found = {package: version_of(package) for package in packages}
+    return dict(mmmae_st=__version__, python=platform.python_version()) | {
+        package: number for package, number in found.items() if number is not None
+    }
+
+
 def _mmcv_errors(found: dict[str, str | None]) -> list[str]:
     """What is wrong with the installed packages that provide the module mmcv."""
     install = f'pip install "mmcv-lite{MMCV_RANGE}"'
@@ -99,9 +118,7 @@ def _installed(packages: list[str]) -> dict[str, str | None]:
     """Versions from the metadata; '' (taken as fitting) for a module that has none."""
     found: dict[str, str | None] = {}
     for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            is_there = package in ('torch', 'mmengine') and find_spec(package) is not None
-            found[package] = '' if is_there else None
+        found[package] = version_of(package)
+        if found[package] is None and package in ('torch', 'mmengine') and find_spec(package):
+            found[package] = ''
     return found

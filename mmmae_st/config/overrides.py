@@ -1,14 +1,13 @@
 """Overrides of a config from the command line, refused where nothing would read them."""
 
-import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-from mmmae_st.config.check import LOADERS, OTHER_PARTS, PARTS
+from mmmae_st.config.check import PARTS, TOP_LEVEL
+from mmmae_st.config.models import LOADERS
 
 # What users of other codes, or of mmengine's predecessors, write, and what is read here.
 HERE = {
@@ -46,8 +45,7 @@ def override(cfg: Config, options: Mapping[str, Any] | None) -> None:
     Raises:
         ValueError: If a key is of no part that is read; names the one that is meant.
     """
-    read = {*inspect.signature(Runner.__init__).parameters, *PARTS, *LOADERS, *OTHER_PARTS}
-    read |= set(OF_FROZEN_EVAL)
+    read = {*TOP_LEVEL, *PARTS, *LOADERS, *OF_FROZEN_EVAL}
     for key in options or ():
         top, _, rest = key.partition('.')
         if top in read:

@@ -9,7 +9,17 @@ from typing import Any
 
 # Given by the Runner or by the registry that builds the component, not by the config.
 INJECTED = {'self', 'runner', 'dataloader', 'evaluator', 'params', 'optimizer'}
-INJECTED |= {'dataset', 'seed', 'module', 'param_name', 'name', 'save_dir', 'data_batch'}
+INJECTED |= {
+    'dataset',
+    'sampler',
+    'batch_size',
+    'seed',
+    'module',
+    'param_name',
+    'name',
+    'save_dir',
+    'data_batch',
+}
 _NUMBERS = {bool, int, float}
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 

@@ -5,6 +5,8 @@ Each function yields (path in the config, what is wrong).
 """
 
 import copy
+import inspect
+import logging
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmmae_st.config.signatures import argument_problems, type_problems
+from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.evaluation import AttentiveProbe, knn_accuracy, probe_accuracy
 from mmmae_st.registry import component_class, is_component
 
 Problems = Iterator[tuple[str, str]]
@@ -32,32 +36,32 @@ AT_LEAST: dict[str, int] = {
     'randomness.seed': 0,
     'auto_scale_lr.base_batch_size': 1,
 }
+# Words that nobody checks before they are used.
 CHOICES: dict[str, tuple] = {
-    'log_level': ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'),
     'env_cfg.mp_cfg.mp_start_method': tuple(multiprocessing.get_all_start_methods()),
-    'env_cfg.dist_cfg.backend': ('nccl', 'gloo', 'mpi', 'ucc', 'xccl', 'hccl', 'cncl', 'smddp'),
     'val_evaluator.collect_device': ('cpu', 'gpu'),
     'test_evaluator.collect_device': ('cpu', 'gpu'),
     'model.cls_head.average_clips': ('prob', 'score', None),
 }
-LOADER_ARGUMENTS = (
-    *('batch_size', 'num_workers', 'pin_memory', 'drop_last', 'timeout', 'prefetch_factor'),
-    'persistent_workers',
-)
 MAX_STEPS = 300  # of a schedule
 
 
 def plain_values(cfg: Config) -> Problems:
     """Numbers and words that stand for themselves."""
     for path, least in AT_LEAST.items():
-        value = _lookup(cfg, path)
-        if value is not None and (type(value) is not int or value < least):
+        value = lookup(cfg, path)
+        if value is not None and (type(value) not in (int, float) or value < least):
             yield path, f'must be an integer of at least {least}, got {value!r}'
     for path, choices in CHOICES.items():
-        value = _lookup(cfg, path)
+        value = lookup(cfg, path)
         if value is not None and value not in choices:
             yield path, f'must be one of {choices}, got {value!r}'
-    norm = _lookup(cfg, 'optim_wrapper.clip_grad.max_norm')
+    level = cfg.get('log_level')
+    try:
+        logging.Logger('').setLevel(level or 0)
+    except (ValueError, TypeError):
+        yield 'log_level', f"must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR', got {level!r}"
+    norm = lookup(cfg, 'optim_wrapper.clip_grad.max_norm')
     if norm is not None and (type(norm) not in (int, float) or norm <= 0):
         yield 'optim_wrapper.clip_grad.max_norm', f'must be a positive number, got {norm!r}'
 
@@ -67,14 +71,16 @@ def loaders(cfg: Config) -> Problems:
     stand_in: Any = [0]
     for path in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         given = cfg.get(path) or {}
-        arguments = {key: given[key] for key in LOADER_ARGUMENTS if key in given}
-        yield from _attempt(path, partial(DataLoader, stand_in, **arguments))
+        arguments = {
+            key: value
+            for key, value in given.items()
+            if key in inspect.signature(DataLoader).parameters and not isinstance(value, Mapping)
+        }
+        yield from attempt(path, partial(DataLoader, stand_in, **arguments))
 
 
 def order_of_videos(cfg: Config) -> Problems:
     """Each epoch has views and masks of its own only if the sampler tells the epoch."""
-    from mmmae_st.datasets import EpochSampler, VideoDataset
-
     given = cfg.get('train_dataloader') or {}
     dataset = given.get('dataset') or {}
     if is_component(registries.DATASETS, dataset, VideoDataset):
@@ -87,10 +93,10 @@ def order_of_videos(cfg: Config) -> Problems:
                 'every epoch would have the same views and masks',
             )
         return
-    for path, kind in _find('type', dataset, 'train_dataloader.dataset'):
-        if is_component(registries.DATASETS, dict(type=kind), VideoDataset):
+    for path, part, scope in components(dataset, 'train_dataloader.dataset'):
+        if is_component(registries.DATASETS, part, VideoDataset, scope):
             yield (
-                path,
+                f'{path}.type',
                 'VideoDataset cannot be inside another dataset, which would not tell it the epoch: '
                 'join the lists into one ann_file',
             )
@@ -99,13 +105,15 @@ def order_of_videos(cfg: Config) -> Problems:
 def optimiser(cfg: Config) -> Problems:
     """The optimiser, its wrapper, the constructor and the schedules, on one weight."""
     wrapper = cfg.get('optim_wrapper') or {}
+    if 'optimizer' not in wrapper:
+        return  # none, or one for each part of the model
     constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
     build_groups = component_class(registries.OPTIM_WRAPPER_CONSTRUCTORS, dict(type=constructor))
     if build_groups is None:
         yield 'optim_wrapper.constructor', f'no component is called {constructor!r}'
         return
     kind = component_class(registries.OPTIMIZERS, wrapper.get('optimizer'))
-    if kind is None or not kind.__module__.startswith('torch.optim'):
+    if kind is None or not is_of_torch(kind):
         return  # others may need a device or several processes
 
     def optimizer() -> torch.optim.Optimizer:
@@ -116,59 +124,27 @@ def optimiser(cfg: Config) -> Problems:
         settings = copy.deepcopy(dict(wrapper))
         build_groups(settings, settings.pop('paramwise_cfg', None))
 
-    problems = list(_attempt('optim_wrapper.optimizer', optimizer))
+    problems = list(attempt('optim_wrapper.optimizer', optimizer))
     yield from problems
     if problems:
         return
     wrap = component_class(registries.OPTIM_WRAPPERS, dict(type='OptimWrapper') | dict(wrapper))
     if wrap is OptimWrapper or (wrap and wrap.__module__.startswith('mmmae_st.')):
         steps = wrapper.get('accumulative_counts', 1)
-        yield from _attempt('optim_wrapper', lambda: wrap(optimizer(), accumulative_counts=steps))
-    yield from _attempt('optim_wrapper.paramwise_cfg', construct)
+        yield from attempt('optim_wrapper', lambda: wrap(optimizer(), accumulative_counts=steps))
+    yield from attempt('optim_wrapper.paramwise_cfg', construct)
     schedules = cfg.get('param_scheduler')
     for i, schedule in enumerate(schedules if isinstance(schedules, list) else []):
         unit = 'max_epochs' if schedule.get('by_epoch', True) else 'max_iters'
-        steps = min(_lookup(cfg, f'train_cfg.{unit}') or 2, MAX_STEPS) - 1
+        steps = min(lookup(cfg, f'train_cfg.{unit}') or 2, MAX_STEPS) - 1
         follow = partial(_follow, schedule, optimizer, steps)
-        yield from _attempt(f'param_scheduler[{i}]', follow)
-
-
-def foreign_model(cfg: Config) -> Problems:
-    """Build a model of another package, and see whether its parts fit one another."""
-    given = cfg.get('model') or {}
-    kind = component_class(registries.MODELS, given)
-    if kind is None or kind.__module__.startswith('mmmae_st.'):
-        return
-    given = copy.deepcopy(given)
-    preprocessor = given.pop('data_preprocessor', None)
-    built: list[nn.Module] = []
-
-    def build() -> None:
-        with torch.device('meta'):
-            built.append(registries.MODELS.build(given))
-
-    yield from _attempt('model', build)
-    if preprocessor is not None:  # mixup's distributions cannot be on the meta device
-        path = 'model.data_preprocessor'
-        yield from _attempt(path, lambda: registries.MODELS.build(preprocessor))
-    for path in ('cls_head', 'roi_head.bbox_head') if built else ():
-        width = getattr(getattr(built[0], 'backbone', None), 'embed_dims', None)
-        wanted = _lookup(given, f'{path}.in_channels')
-        if None not in (width, wanted) and width != wanted:
-            problem = f'must be {width}, the width of the backbone, got {wanted!r}'
-            yield f'model.{path}.in_channels', problem
-    classes = dict(_find('num_classes', cfg.model, 'model'))
-    if len(set(classes.values())) > 1:
-        listed = ', '.join(f'{path}={number}' for path, number in classes.items())
-        yield next(iter(classes)), f'all num_classes of a model must be the same, got {listed}'
+        yield from attempt(f'param_scheduler[{i}]', follow)
 
 
 def frozen_evaluation(cfg: Config) -> Problems:
     """Options of k-NN and of the probes."""
     if 'backbone' not in cfg:
         return
-    from mmmae_st.evaluation import AttentiveProbe, knn_accuracy, probe_accuracy
-
     own = ('token_grid', 'num_heads')  # of the attentive probe, read by the tool
     for path, function, by_tool in (
         ('knn', knn_accuracy, ('train', 'test')),
@@ -179,13 +155,15 @@ def frozen_evaluation(cfg: Config) -> Problems:
         found = argument_problems(function, dict.fromkeys(by_tool) | given)
         for key, problem in found or type_problems(function, given):
             yield f'{path}.{key}', problem
-    heads = _lookup(cfg, 'attentive.num_heads')
+    if not cfg.get('attentive'):
+        return
+    heads = lookup(cfg, 'attentive.num_heads')
     with torch.device('meta'):
         try:
             width = registries.MODELS.build(cfg.backbone).embed_dims
         except (ValueError, TypeError, KeyError):
             return  # found elsewhere
-        yield from _attempt('attentive.num_heads', lambda: AttentiveProbe(width, 2, heads))
+        yield from attempt('attentive.num_heads', lambda: AttentiveProbe(width, 2, heads))
 
 
 VALUE_CHECKS: tuple[Callable[[Config], Problems], ...] = (
@@ -193,12 +171,12 @@ VALUE_CHECKS: tuple[Callable[[Config], Problems], ...] = (
     loaders,
     order_of_videos,
     optimiser,
-    foreign_model,
     frozen_evaluation,
 )
 
 
-def _attempt(path: str, function: Callable[[], Any]) -> Problems:
+def attempt(path: str, function: Callable[[], Any]) -> Problems:
+    """Call a function; its error, if there is one, is a problem of the path."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # they come again when it is built for good
@@ -214,24 +192,33 @@ def _follow(given: Mapping, optimizer: Callable[[], torch.optim.Optimizer], step
     stand_in = optimizer()
     schedule = component_class(registries.PARAM_SCHEDULERS, given)(stand_in, **arguments)
     stand_in.step()
-    for _ in range(min(schedule.end, steps)):
+    for _ in range(min(int(schedule.end), steps)):
         schedule.step()
 
 
-def _lookup(cfg: Mapping, path: str) -> Any:
+def lookup(cfg: Mapping, path: str) -> Any:
+    """The value at a dotted path; None where there is none."""
     value: Any = cfg
     for name in path.split('.'):
         value = value.get(name) if isinstance(value, Mapping | Config) else None
     return value
 
 
-def _find(key: str, value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every value under a key, however deep, with its path."""
+def is_of_torch(optimizer: type) -> bool:
+    """Whether an optimiser is one of PyTorch's, which work on any weight in any process."""
+    return optimizer.__module__.startswith('torch.optim')
+
+
+def components(
+    value: Any, path: str, scope: str | None = None
+) -> Iterator[tuple[str, Mapping, str | None]]:
+    """Every dict that names a component, however deep: its path, itself, the scope it is in."""
     if isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            yield from _find(key, item, f'{path}[{i}]')
+            yield from components(item, f'{path}[{i}]', scope)
     elif isinstance(value, Mapping):
+        scope = value.get('_scope_', scope)
+        if isinstance(value.get('type'), str | type):
+            yield path, value, scope
         for name, item in value.items():
-            if name == key:
-                yield f'{path}.{name}', item
-            yield from _find(key, item, f'{path}.{name}')
+            yield from components(item, f'{path}.{name}', scope)

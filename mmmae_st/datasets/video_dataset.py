@@ -9,12 +9,14 @@ from torch.utils.data import get_worker_info
 from mmmae_st.datasets.annotations import (
     DELIMITERS,
     VIDEO_EXTENSIONS,
-    join_inside,
     read_list,
+    require_inside,
     scan_folder,
 )
+from mmmae_st.datasets.prepared import require_enough_frames
 from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.readers.frame_folder import frame_pattern
+from mmmae_st.datasets.records import RecordList
 from mmmae_st.datasets.sample_key import SampleKey, replacement_rng
 from mmmae_st.registry import DATASETS, TRANSFORMS
 
@@ -22,6 +24,10 @@ NO_EPOCH = (
     'VideoDataset gets an index without an epoch: every epoch has the same views and masks. Use '
     "sampler=dict(type='mmmae_st.EpochSampler') for training, or test_mode=True"
 )
+
+
+class UnreadableVideoError(RuntimeError):
+    """A sample cannot be made, because its video and any replacements cannot be read."""
 
 
 @DATASETS.register_module()
@@ -58,7 +64,7 @@ class VideoDataset(BaseDataset):
     Raises:
         FileNotFoundError: The list or the folder does not exist.
         ValueError: A bad argument, a malformed line, a path that leaves ``data_root``, a list or
-            folder without a video.
+            folder without a video, videos prepared with fewer frames than the clips ask for.
     """
 
     METAINFO = dict(dataset_type='video')
@@ -108,18 +114,24 @@ class VideoDataset(BaseDataset):
             lazy_init=lazy_init,
         )
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """Records with ``path``, and ``label`` when the list has labels."""
         folder = self.data_prefix['video']
+        require_enough_frames(folder, self.pipeline.transforms)
+        self.serialize_data = False  # a RecordList is small and shared as it is
         if self.ann_file:
             records = read_list(
                 self.ann_file, self.delimiter, self.frame_tmpl is not None, self.backend_args
             )
+            require_inside(records, self.data_root, folder)
         else:
             records = scan_folder(folder, self.extensions, self.frame_tmpl, self.backend_args)
-        for record in records:
-            record['path'] = join_inside(self.data_root, folder, record['path'], self.backend_args)
-        return records
+        return records.below(folder, self.backend_args)
+
+    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> Sequence[dict]:
+        if isinstance(self.data_list, RecordList) and not isinstance(indices, int):
+            return self.data_list[indices]
+        return super()._get_unserialized_subset(indices)
 
     def __getitem__(self, idx: int | tuple[int, int]) -> dict:
         """Make one sample.
@@ -132,7 +144,7 @@ class VideoDataset(BaseDataset):
 
         Raises:
             IndexError: No such index.
-            RuntimeError: The video cannot be read (test mode), or neither it nor
+            UnreadableVideoError: The video cannot be read (test mode), or neither it nor
                 ``max_refetch`` replacements can.
         """
         epoch, index = idx if isinstance(idx, tuple) else (0, idx)
@@ -152,10 +164,10 @@ class VideoDataset(BaseDataset):
             except VideoReadError as error:
                 failures.append((record['path'], str(error)))
                 if self.test_mode:
-                    raise RuntimeError(f'cannot read {record["path"]}: {error}') from error
+                    raise UnreadableVideoError(f'cannot read {record["path"]}: {error}') from error
             candidate = int(others.integers(len(self)))
         examples = '; '.join(f'{path} ({cause})' for path, cause in failures[:3])
-        raise RuntimeError(
+        raise UnreadableVideoError(
             f'{len(failures)} videos in a row cannot be read (max_refetch={self.max_refetch}), '
             f'for example {examples}'
         )

@@ -3,8 +3,10 @@
 from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
 from mmmae_st.engine.hooks.explosion import ExplosionHook
+from mmmae_st.engine.hooks.late_info import LateInfoHook
 from mmmae_st.engine.hooks.mask_annealing import MaskAnnealingHook
-from mmmae_st.engine.hooks.preemption import PreemptionHook
+from mmmae_st.engine.hooks.pace import PaceHook
+from mmmae_st.engine.hooks.preemption import PreemptionHook, preemptible
 from mmmae_st.engine.hooks.reconstruction import ReconstructionHook
 from mmmae_st.engine.hooks.step_seed import StepSeedHook
 from mmmae_st.engine.hooks.throughput import ThroughputHook
@@ -18,8 +20,10 @@ __all__ = [
     'BFloat16OptimWrapper',
     'BrokenVideosHook',
     'ExplosionHook',
+    'LateInfoHook',
     'LayerDecayOptimWrapperConstructor',
     'MaskAnnealingHook',
+    'PaceHook',
     'PreemptionHook',
     'ReconstructionHook',
     'SafeCheckpointHook',
@@ -28,6 +32,7 @@ __all__ = [
     'StepSeedHook',
     'ThroughputHook',
     'WarmupLR',
+    'preemptible',
     'prepare_runtime',
     'wrap_blocks',
 ]

@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmmae_st.models import SpacetimeViT
+from mmmae_st.precision import Amp, use_bfloat16
 
 PLAIN = (bool, int, float, str, tuple)
 
@@ -52,7 +53,7 @@ def extract_features(
     loader: DataLoader,
     cache_dir: str | Path,
     token_grid: tuple[int, int, int] | None = None,
-    amp: bool = False,
+    amp: Amp = False,
 ) -> Features:
     """Run the encoder over a set of videos, or read what it gave the last time.
 
@@ -70,7 +71,7 @@ def extract_features(
         loader: Gives every video once, in any order, with V views; the dataset has labels.
         cache_dir: Folder of all caches.
         token_grid: For feature maps: average them to (t, h, w) tokens before they are kept.
-        amp: bfloat16 autocast.
+        amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
 
     Raises:
         ValueError: If a video has no label, or ``out_type`` and ``token_grid`` do not fit.
@@ -81,7 +82,8 @@ def extract_features(
         raise ValueError(f"token_grid={token_grid} needs out_type='featmap'")
     backbone.eval()
     number = _check_labels(loader)
-    settings = [backbone.out_type, token_grid, amp]
+    bfloat16 = use_bfloat16(amp, next(backbone.parameters()).device)
+    settings = [backbone.out_type, token_grid, bfloat16]
     key = [_digest(backbone, preprocessor, loader, settings) if is_main_process() else '']
     broadcast_object_list(key)
     folder = Path(cache_dir) / key[0]
@@ -95,7 +97,7 @@ def extract_features(
     if failed is None or failed:
 
         def compute(batch: dict) -> Tensor:
-            return encode(backbone, preprocessor(batch)['inputs'], token_grid, amp)
+            return encode(backbone, preprocessor(batch)['inputs'], token_grid, bfloat16)
 
         barrier()  # every process has seen what is done
         failed = _write(compute, batches, folder, number, again=failed is not None)
@@ -107,10 +109,10 @@ def extract_features(
 
 @torch.inference_mode()
 def encode(
-    backbone: SpacetimeViT, clips: Tensor, token_grid: tuple[int, int, int] | None, amp: bool
+    backbone: SpacetimeViT, clips: Tensor, token_grid: tuple[int, int, int] | None, bfloat16: bool
 ) -> Tensor:
     """Pooled features (B, D) float32, or tokens (B, L, D) float16, of clips (B, C, T, H, W)."""
-    with torch.autocast(clips.device.type, dtype=torch.bfloat16, enabled=amp):
+    with torch.autocast(clips.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         out = backbone(clips)
     if backbone.out_type == 'pooled':
         return out.float()

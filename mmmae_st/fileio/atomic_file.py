@@ -1,6 +1,9 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there: the one way in which files are written here."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -8,38 +11,49 @@ from mmengine.fileio import LocalBackend, register_backend
 BACKEND = 'mmmae_st_atomic'
 
 
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to; it becomes ``path`` when the block ends well.
+
+    The content is synced to the disk before it gets its name, so that it survives a kill or a power
+    cut: a reader sees the old content or the new one, never a part. The temporary name has the
+    suffix of ``path``.
+
+    Args:
+        path: A file, which is replaced, or a folder that does not exist. Missing folders above it
+            are made.
+
+    Raises:
+        OSError: If the disk is full, the folder read-only or the like. What was there before is
+            untouched and nothing is left behind, as with any other error of the block.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(target)
+    if temporary.is_dir():  # of a killed write; a file is written over
+        shutil.rmtree(temporary)
+    try:
+        yield temporary
+        complete(target)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file, see :func:`written_whole`."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+
+
 @register_backend(BACKEND)
 class AtomicBackend(LocalBackend):
-    """mmengine's local file backend with writes that survive a kill or a power cut.
-
-    A file is written under a temporary name in its own folder, synced to the disk and renamed. A
-    reader sees the old content or the new one, never a part.
-    """
+    """mmengine's local file backend with writes that leave whole files or none."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes.
-
-        Args:
-            obj: Content.
-            filepath: Target; missing folders are made, an existing file is replaced.
-
-        Raises:
-            OSError: If the disk is full, the folder read-only or the like. The file that was there
-                before is untouched and nothing is left behind.
-        """
-        target = Path(filepath)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_name(target)
-        try:
-            with temporary.open('wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
+        """Write bytes, see :func:`written_whole`."""
+        with written_whole(filepath) as temporary:
+            temporary.write_bytes(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text, see ``put``."""
@@ -48,26 +62,32 @@ class AtomicBackend(LocalBackend):
 
 def temporary_name(target: Path) -> Path:
     """Name under which ``target`` is written before it is complete."""
-    return target.with_name(f'.{target.name}.incomplete')
+    return target.with_name(f'.{target.stem}.incomplete{target.suffix}')
 
 
 def complete(target: Path) -> None:
-    """Make ``target`` of the file that stands under its temporary name: synced and renamed."""
+    """Make ``target`` of what stands under its temporary name: synced and renamed."""
     temporary = temporary_name(target)
-    with temporary.open('rb') as file:
-        os.fsync(file.fileno())
+    _sync(temporary)
     os.replace(temporary, target)
-    _sync_folder(target.parent)
+    _sync(target.parent)
 
 
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what killed writes left in a folder."""
-    for path in Path(folder).glob('.*.incomplete'):
+    for path in Path(folder).glob('.*.incomplete*'):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
         path.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

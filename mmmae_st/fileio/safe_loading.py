@@ -1,10 +1,13 @@
 """Checkpoint files are data: what mmengine loads may not run code."""
 
+import pickle
+import pickletools
 import re
+import zipfile
 from collections.abc import Sequence
 from logging import WARNING
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import torch
@@ -13,37 +16,96 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 
-def load_plain(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> Any:
-    """Read a PyTorch file that holds tensors and plain data only.
+def load_plain(
+    path: str | Path,
+    map_location: Any = 'cpu',
+    mmap: bool = False,
+    admitted: Sequence[type] = (),
+) -> Any:
+    """Read a PyTorch file that holds tensors and plain data only. Nothing in it is executed.
 
     Args:
         path: Local file.
         map_location: Where the tensors go, as for ``torch.load``.
-        mmap: Read the tensors only when they are used.
+        mmap: Read the tensors only when they are used, if the file is no legacy one.
+        admitted: Classes that it may hold besides.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it asks for a class or function, which is named, or cannot be read.
+        ValueError: If it is a folder, empty or damaged, or asks for another class or function,
+            which is named.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    path = existing_file(path)
     try:
-        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
-    except Exception as error:  # a damaged file fails in any way
+        with torch.serialization.safe_globals(list(admitted)):
+            mmap = mmap and zipfile.is_zipfile(path)
+            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
+    except Exception as error:  # a damaged file makes the unpickler fail in any way
         raise _explained(path, error) from error
 
 
-def _explained(path: str | Path, error: Exception) -> ValueError:
-    refused = re.search(r'GLOBAL (\S+)', str(error))
+def existing_file(path: str | Path) -> Path:
+    """The path of a file that is there and holds something.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder or empty.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    if path.is_dir():
+        files = sorted(p.name for p in path.iterdir() if p.is_file())
+        held = ', '.join(files[:8]) or 'none'
+        raise ValueError(f'checkpoint {path} is a folder: name a file; in it are {held}')
+    if path.stat().st_size == 0:
+        raise ValueError(f'checkpoint {path} is empty (0 bytes)')
+    return path
+
+
+def _explained(path: Path, error: Exception) -> ValueError:
+    refused = _refused_global(path, error)
     if refused:
         return ValueError(
-            f'checkpoint {path} was refused: to read it, {refused[1]} would have to be imported '
-            'and could run code. If you trust the file, give --trust-checkpoint with its path'
+            f'checkpoint {path} was refused: to read it, {refused} would have to be imported and '
+            'could run code. If you trust the file, save its state_dict alone where it was made, '
+            'or give tools/train.py and tools/test.py --trust-checkpoint with its path'
         )
+    if 'TorchScript' in str(error):
+        return ValueError(f'checkpoint {path} is a TorchScript archive: save model.state_dict()')
     cause = ' '.join(str(error).strip().splitlines()[:1])
     return ValueError(
-        f'checkpoint {path} is damaged or no PyTorch file ({type(error).__name__}: {cause})'
+        f'checkpoint {path} is damaged, cut short or no PyTorch file '
+        f'({type(error).__name__}: {cause})'
     )
+
+
+def _refused_global(path: Path, error: Exception) -> str | None:
+    """Name of the class or function that a file asks for and may not have."""
+    named = re.search(r'GLOBAL (\S+)', str(error))
+    if named:
+        return named[1]
+    if not isinstance(error, pickle.UnpicklingError) or zipfile.is_zipfile(path):
+        return None
+    with path.open('rb') as file:
+        name = _first_global(file)
+    return name if name and re.fullmatch(r'[\w.]+', name) else None
+
+
+def _first_global(file: BinaryIO) -> str | None:
+    """The first class or function a pickle names, found without running it."""
+    strings: list[str] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name == 'GLOBAL':
+                return str(argument).replace(' ', '.')
+            if opcode.name == 'STACK_GLOBAL':
+                return '.'.join(strings[-2:])
+            if isinstance(argument, str):
+                strings.append(argument)
+    except ValueError:
+        return None
+    return None
 
 
 def use_safe_loading(trusted: Sequence[str] = ()) -> None:

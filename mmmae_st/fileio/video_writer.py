@@ -1,11 +1,12 @@
 """Writing of videos."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import av
 import numpy as np
+
+from mmmae_st.fileio.atomic_file import written_whole
 
 
 def write_video(
@@ -27,24 +28,18 @@ def write_video(
     Raises:
         ValueError: If there is no frame, or its size is odd.
     """
-    path = Path(path)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     options = {'crf': str(crf), 'preset': 'veryfast', 'threads': '1'}
-    try:
-        stream = None
-        with av.open(str(part), 'w', format='mp4') as container:
-            for image in frames:
-                if stream is None:
-                    height, width = image.shape[:2]
-                    if height % 2 or width % 2:
-                        raise ValueError(f'frames must have even sizes, got {height} x {width}')
-                    stream = container.add_stream('libx264', rate=fps, options=options)
-                    stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
-                    stream.codec_context.gop_size = gop
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+    stream = None
+    with written_whole(path) as part, av.open(str(part), 'w', format='mp4') as container:
+        for image in frames:
             if stream is None:
-                raise ValueError(f'frames must hold at least one frame, got none for {path}')
-            container.mux(stream.encode())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+                height, width = image.shape[:2]
+                if height % 2 or width % 2:
+                    raise ValueError(f'frames must have even sizes, got {height} x {width}')
+                stream = container.add_stream('libx264', rate=fps, options=options)
+                stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
+                stream.codec_context.gop_size = gop
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        if stream is None:
+            raise ValueError(f'frames must hold at least one frame, got none for {path}')
+        container.mux(stream.encode())

@@ -1,5 +1,6 @@
 """From collated uint8 clips to a normalised batch on the device."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -44,6 +45,24 @@ class NormalizingPreprocessor(BaseDataPreprocessor):
         self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, -1, 1, 1, 1), persistent=False)
 
+    def copy(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Tensors on the device, copied there while it is still at work on what came before."""
+        if self.device.type != 'cuda':
+            return self.cast_data(tensors)
+        stream = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(copy_stream(self.device)):
+            copies = self.cast_data(tensors)
+        stream.wait_stream(copy_stream(self.device))
+        for copy in copies:
+            copy.record_stream(stream)  # its memory is not given away before it has been used
+        return copies
+
+
+@functools.cache
+def copy_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream of a device that batches are copied on."""
+    return torch.cuda.Stream(device)
+
 
 @MODELS.register_module()
 class ClipDataPreprocessor(NormalizingPreprocessor):
@@ -73,7 +92,7 @@ class ClipDataPreprocessor(NormalizingPreprocessor):
             )
         for key in ('inputs', 'ids_keep', 'ids_predict'):
             if key in data:
-                batch[key] = torch.cat(self.cast_data(list(data[key])))
+                batch[key] = torch.cat(self.copy(list(data[key])))
         batch['inputs'] = (batch['inputs'].float() - self.mean) / self.std
         return batch
 

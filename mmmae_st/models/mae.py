@@ -9,8 +9,9 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmmae_st.models.pictures import clips_from_patches, in_token_order
 from mmmae_st.models.weights import init_pretrained
-from mmmae_st.patching import removed_ids, token_grid, unpatchify
+from mmmae_st.patching import removed_ids
 from mmmae_st.registry import MODELS
 
 
@@ -127,22 +128,18 @@ class SpatiotemporalMAE(BaseModel):
         if not self.head.predicts_pixels:
             return results
 
-        mask = torch.zeros(len(inputs), t * h * w, dtype=torch.bool, device=inputs.device)
+        mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
         mask.scatter_(1, ids_predict, True)
-        decoded = torch.empty_like(pred, dtype=torch.float32)
-        rows = torch.arange(len(inputs), device=inputs.device)[:, None]
-        decoded[rows, ids_all] = self.head.to_pixels(pred, inputs, ids_all)
+        decoded = in_token_order(self.head.to_pixels(pred, inputs, ids_all), ids_all)
         pixels = self.head.pixel_patches(inputs, None)
-        views = dict(
+        pictures = dict(
             input=pixels,
             masked=pixels.masked_fill(mask[..., None], 0.0),
             prediction=torch.where(mask[..., None], decoded, pixels),
             decoded=decoded,
         )
-        head = self.head
-        for name, patches in views.items():
-            clips = unpatchify(patches, grid, head.target_tubelet, head.patch_size)
-            clips = self.data_preprocessor.denormalize(clips).clamp_(0, 1)
+        for name, patches in pictures.items():
+            clips = clips_from_patches(patches, grid, self.head, self.data_preprocessor)
             for result, clip in zip(results, clips, strict=True):
                 result.set_data({name: clip})
         for result, clip_mask in zip(results, mask, strict=True):
@@ -181,7 +178,7 @@ class SpatiotemporalMAE(BaseModel):
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None
     ) -> tuple[int, int, int]:
         backbone = self.backbone
-        grid = token_grid(inputs.shape[2:], backbone.tubelet_size, backbone.patch_size)
+        grid = backbone.token_grid(inputs)
         drawn = data_samples[0].get('grid') if data_samples else None
         if drawn is not None and tuple(drawn) != grid:
             raise ValueError(

@@ -82,6 +82,8 @@ class MAEDecoder(BaseModule):
         height, img_width = (img_size, img_size) if isinstance(img_size, int) else img_size
         grid = token_grid((num_frames, height, img_width), tubelet_size, patch_size)
         self.embed_dims = embed_dims
+        self.num_heads = num_heads
+        self.norm_eps = norm_eps
         self.encoder_cls_token = encoder_cls_token
         self.cls_source = cls_token
         self.with_cp = with_cp
@@ -131,7 +133,7 @@ class MAEDecoder(BaseModule):
         x = self.embed(latent)
         parts = [x[:, -ids_latent.shape[1] :] + self.pos_embed(grid, ids_latent)]
         if self.cls_source != 'none':
-            cls = x[:, :1] if self.cls_token is None else self.cls_token.expand(len(x), -1, -1)
+            cls = x[:, :1] if self.cls_token is None else self.cls_token.expand(x.shape[0], -1, -1)
             parts.insert(0, cls + self.pos_embed.cls)
         if ids_predict is not None:
             if self.mask_token is None:

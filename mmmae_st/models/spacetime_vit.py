@@ -8,14 +8,14 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmmae_st.models.archs import _resolve_arch
+from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.layers import Block, PatchEmbed, init_transformer, require_positive, run_blocks
 from mmmae_st.models.position_embedding import PositionEmbedding
 from mmmae_st.models.weights import init_pretrained
 from mmmae_st.patching import token_grid
 from mmmae_st.registry import MODELS
 
-OUT_TYPES = ('tokens', 'pooled', 'featmap', 'raw')
+OUT_TYPES = ('tokens', 'pooled', 'first', 'featmap', 'raw')
 
 
 @MODELS.register_module()
@@ -66,7 +66,7 @@ class SpacetimeViT(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        width, depth, num_heads = _resolve_arch(arch)
+        width, depth, num_heads = resolve_arch(arch)
         if out_type not in OUT_TYPES:
             raise ValueError(f'out_type must be one of {OUT_TYPES}, got {out_type!r}')
         if not 0 <= drop_path_rate < 1:
@@ -80,6 +80,9 @@ class SpacetimeViT(BaseModule):
         )
         height, img_width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.embed_dims = width
+        self.num_heads = num_heads
+        self.norm_eps = norm_eps
+        self.with_cls_token = with_cls_token
         self.patch_size = patch_size
         self.tubelet_size = tubelet_size
         self.grid = token_grid((num_frames, height, img_width), tubelet_size, patch_size)
@@ -115,6 +118,33 @@ class SpacetimeViT(BaseModule):
         if not init_pretrained(self):
             super().init_weights()
 
+    def token_grid(self, video: Tensor) -> tuple[int, int, int]:
+        """Token grid (t, h, w) of clips (B, C, T, H, W).
+
+        Raises:
+            ValueError: If they do not divide into patches.
+        """
+        return token_grid(video.shape[2:], self.tubelet_size, self.patch_size)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Layer of a parameter and the number of layers, for layer-wise learning rates.
+
+        Layer 0 is the patch embedding, the tokens and every position embedding, block n is layer
+        n + 1, and the last layer is the final norm and whatever follows the encoder.
+
+        Args:
+            param_name: Name of a parameter of the model that holds the encoder.
+            prefix: Beginning of the names of the encoder's own parameters.
+        """
+        num_layers = len(self.blocks) + 2
+        part, _, rest = param_name.removeprefix(prefix).partition('.')
+        if param_name.startswith(prefix):
+            if part in ('patch_embed', 'pos_embed', 'cls_token', 'mask_token'):
+                return 0, num_layers
+            if part == 'blocks':
+                return int(rest.split('.')[0]) + 1, num_layers
+        return num_layers - 1, num_layers
+
     def forward(
         self, x: Tensor, ids_keep: Tensor | None = None, ids_predict: Tensor | None = None
     ) -> Tensor:
@@ -129,13 +159,14 @@ class SpacetimeViT(BaseModule):
         Returns:
             By ``out_type``: ``'tokens'`` (B, [1 +] K + M, D) after the final norm, class token
             first if there is one; ``'raw'`` the same without the norm; ``'pooled'`` (B, D), the
-            norm of the mean of the patch tokens; ``'featmap'`` (B, D, t, h, w), normed.
+            norm of the mean of the patch tokens; ``'first'`` (B, D), the norm of the class token,
+            or of the first patch if there is none; ``'featmap'`` (B, D, t, h, w), normed.
 
         Raises:
             ValueError: If the clip does not divide into patches, or a feature map is asked of a
                 part of the patches.
         """
-        grid = token_grid(x.shape[2:], self.tubelet_size, self.patch_size)
+        grid = self.token_grid(x)
         if self.out_type == 'featmap' and ids_keep is not None:
             raise ValueError("out_type='featmap' needs all patches: ids_keep must be None")
         tokens = self.patch_embed(x, ids_keep) + self.pos_embed(grid, ids_keep)
@@ -146,11 +177,13 @@ class SpacetimeViT(BaseModule):
             tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
         if self.cls_token is not None:
             cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
-            tokens = torch.cat([cls.expand(len(x), -1, -1), tokens], dim=1)
+            tokens = torch.cat([cls.expand(x.shape[0], -1, -1), tokens], dim=1)
         tokens = run_blocks(self.blocks, tokens, self.with_cp)
 
         if self.out_type in ('tokens', 'raw'):
             return self.norm(tokens)
+        if self.out_type == 'first':
+            return self.norm(tokens[:, 0])
         patches = tokens if self.cls_token is None else tokens[:, 1:]
         if self.out_type == 'pooled':
             return self.norm(patches.mean(dim=1))

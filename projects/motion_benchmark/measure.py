@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from mmengine.logging import MMLogger
 
 from mmmae_st.analysis.step_time import time_in_turn
 from mmmae_st.datasets.transforms.masking import draw_random
+from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.registry import MODELS
 
 from . import compute, training
@@ -112,7 +112,7 @@ def _try(site: Site, job: Job) -> bool:
             seconds=round(seconds, 1),
             cpu_seconds=round(time.process_time() - cpu, 1),
         )
-        _write(target, json.dumps(result, indent=1) + '\n')
+        write_whole(target, json.dumps(result, indent=1) + '\n')
         name = _describe(measurement, seed)
         say(f'{name}: {result["metrics"]}, {seconds:.0f} s')
     return True
@@ -124,7 +124,7 @@ def pretrain(site: Site, options: Pretraining, seed: int, checkpoint: Path) -> N
     found = training.pretrain(site, options, seed, checkpoint)
     seconds = round(time.perf_counter() - start, 1)
     record = dict(asdict(options), seed=seed, seconds=seconds, **found)
-    _write(checkpoint.with_suffix('.json'), json.dumps(record, indent=1) + '\n')
+    write_whole(checkpoint.with_suffix('.json'), json.dumps(record, indent=1) + '\n')
     say(f'pretraining, seed {seed}, {asdict(options)}: {found}, {seconds} s')
 
 
@@ -202,12 +202,6 @@ def _lock(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def _describe(measurement: Measurement, seed: int) -> str:

@@ -4,14 +4,13 @@ import json
 import platform
 import statistics
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import torch
 
-from mmmae_st import __version__
+from mmmae_st.compat.versions import versions_of
 
 from .measure import read_row
 from .scenes import CLASSES
@@ -86,7 +85,7 @@ def collect(site: Site, scale_name: str) -> dict[str, Any]:
         scale=scale_name,
         date=time.strftime('%Y-%m-%d', time.gmtime()),
         machine=machine(),
-        versions=versions(),
+        versions=versions_of(*PACKAGES),
         classes=len(CLASSES),
         test_clips=site.scale.clips.num_test,
         labels_per_class=sorted(site.scale.finetune),
@@ -193,14 +192,3 @@ def machine() -> str:
     if torch.cuda.is_available():
         return f'one {torch.cuda.get_device_name()}, {psutil.cpu_count()} CPUs'
     return f'{psutil.cpu_count()} CPU cores ({platform.machine()}), {memory:.0f} GiB, no GPU'
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the results depend on."""
-    found = dict(mmmae_st=__version__, python=platform.python_version())
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

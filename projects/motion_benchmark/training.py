@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import MODELS
 
@@ -223,7 +224,7 @@ def finetuning_config(
         paramwise_cfg=dict(layer_decay_rate=1.0 if is_scratch else scale.layer_decay),
     )
     if options.masking:
-        cfg.custom_hooks.append(dict(type='MaskAnnealingHook', ratio=options.masking))
+        cfg.default_hooks.mask_annealing = dict(type='MaskAnnealingHook', ratio=options.masking)
     return cfg
 
 
@@ -356,13 +357,14 @@ def _runner_config(
                     by_epoch=False,
                 ),
             ],
-            custom_hooks=[dict(type='StepSeedHook')],
             randomness=dict(seed=seed),
             work_dir=str(site.work / 'logs'),
             log_level='ERROR',
         )
     )
     cfg.default_hooks.checkpoint = None  # finished measurements are kept, not steps
+    for name in ('throughput', 'explosion', 'preemption'):
+        del cfg.default_hooks[name]
     cfg.visualizer = dict(type='Visualizer', vis_backends=[])
     return cfg
 
@@ -379,8 +381,6 @@ def _train(cfg: Config) -> tuple[Runner, TrainingLoss]:
 
 
 def _save(runner: Runner, checkpoint: Path) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    part = checkpoint.with_suffix('.part')
     state = {name: value.cpu() for name, value in runner.model.state_dict().items()}
-    torch.save(dict(state_dict=state), part)
-    part.replace(checkpoint)
+    with written_whole(checkpoint) as temporary:
+        torch.save(dict(state_dict=state), temporary)

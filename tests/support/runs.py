@@ -24,12 +24,11 @@ CONFIG = """
 _base_ = {base!r}
 default_hooks = dict(
     checkpoint=dict(interval=1, by_epoch=False, max_keep_ckpts=3),
-    step_seed=dict(type='StepSeedHook'),
-    explosion=dict(type='ExplosionHook', interval=1),
-    broken_videos=dict(type='BrokenVideosHook', interval=1),
-    preemption=dict(type='PreemptionHook'),
+    explosion=dict(interval=1),
+    broken_videos=dict(interval=1),
+    throughput=None,
+    reconstruction=None,
 )
-custom_hooks = []
 train_dataloader = dict(dataset=dict(data_root={data!r}))
 {validation}
 visualizer = dict(vis_backends=[])

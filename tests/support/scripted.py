@@ -61,6 +61,7 @@ def make_runner(
     hooks: dict | None = None,
     model: nn.Module | None = None,
     optim_wrapper: dict | None = None,
+    num_workers: int = 0,
     **runner_args: object,
 ) -> Runner:
     """A run of ``epochs`` times ``iters`` steps of one sample."""
@@ -69,16 +70,17 @@ def make_runner(
         work_dir=str(work_dir),
         train_dataloader=dict(
             batch_size=1,
-            num_workers=0,
+            num_workers=num_workers,
             sampler=dict(type='EpochSampler', shuffle=True),
             dataset=Numbers(iters) if dataset is None else dataset,
         ),
         train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs),
         optim_wrapper=optim_wrapper
         or dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0)),
-        default_hooks=dict(
-            logger=dict(type='LoggerHook', interval=1000), **(hooks or {'checkpoint': None})
-        ),
+        default_hooks={
+            'logger': dict(type='LoggerHook', interval=1000),
+            **(hooks or {'checkpoint': None}),
+        },
         default_scope='mmmae_st',
         randomness=dict(seed=0),
         experiment_name=f'scripted_{next(_names)}',

@@ -31,15 +31,17 @@ KINETICS = {'kinetics-v0_000010_000014': [70, 1]}
 EXCLUDED = {'train': ('train-vid-0', START + 2), 'val': ('valid-vid-0', START + 2)}
 
 
-def write_video(path: Path, actions: list[int], seed: int) -> None:
+def write_video(
+    path: Path, actions: list[int], seed: int, fps: int = FPS, seconds: int = SECONDS
+) -> None:
     """A grey gradient, and before it one coloured box for each action, slightly trembling."""
     rng = np.random.default_rng(seed)
     grey = np.linspace(90, 160, WIDTH).astype(np.uint8)
     with av.open(str(path), 'w') as container:
-        stream = container.add_stream('libx264', rate=FPS)
+        stream = container.add_stream('libx264', rate=fps)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
         stream.options = {'preset': 'ultrafast', 'threads': '1'}
-        for _ in range(SECONDS * FPS):
+        for _ in range(seconds * fps):
             image = np.broadcast_to(grey[None, :, None], (HEIGHT, WIDTH, 3)).copy()
             for (x1, y1, x2, y2), action in zip(BOXES, actions, strict=True):
                 dx, dy = rng.integers(0, 2, 2)

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import pytest
 import torch
 from support.tiny_checkpoint import write_tiny_checkpoint
+from torch import nn
 
 from mmmae_st.apis import export
 from mmmae_st.apis.export import ExportedEncoder, export_encoder, run_exported
-from mmmae_st.apis.load import load_encoder
+from mmmae_st.apis.load import load_autoencoder, load_encoder
 
 CLIP = (8, 32, 32)
 
@@ -41,6 +44,60 @@ def test_written_file_gives_what_the_model_gives(tmp_path, parts, suffix, output
         torch.testing.assert_close(found, encoder(normalised), rtol=1e-4, atol=1e-5)
 
 
+class Autoencoder(nn.Module):
+    """Predictions of the masked autoencoder from clips and kept patches."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.model = load_autoencoder(path)
+
+    def forward(self, clips, ids_keep, ids_predict):
+        grid = self.model.backbone.token_grid(clips)
+        features = self.model.encode_decode(
+            clips, ids_keep, ids_predict, grid=grid, num_outputs=ids_predict.shape[1]
+        )
+        return self.model.head(features)
+
+
+def by_export(model, inputs):
+    batch = torch.export.Dim('batch')
+    shapes = tuple({0: batch} for _ in inputs)
+    return torch.export.export(model, inputs, dynamic_shapes=shapes).module()
+
+
+def by_tracing(model, inputs):
+    return torch.jit.trace(model, inputs)
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::torch.jit.TracerWarning')
+@pytest.mark.parametrize('make', [by_export, by_tracing])
+@pytest.mark.parametrize('kind', ['encoder', 'autoencoder'])
+@torch.no_grad()
+def test_programs_take_any_number_of_clips(tmp_path, make, kind):
+    """Made from two clips, they give for five what the model gives."""
+    write_tiny_checkpoint(tmp_path / 'a.pth')
+    if kind == 'encoder':
+        model = load_encoder(tmp_path / 'a.pth')[0]
+        size, ids = (3, *CLIP), ()
+    else:
+        model = Autoencoder(tmp_path / 'a.pth').eval()
+        size, ids = (3, *CLIP), (torch.arange(0, 64, 8), torch.arange(1, 64, 8))
+
+    def inputs(number):
+        clips = torch.randn(number, *size, generator=torch.Generator().manual_seed(number))
+        return clips, *(each.repeat(number, 1) for each in ids)
+
+    program = make(model, inputs(2))
+    for number in (1, 2, 5):
+        found = program(*inputs(number))
+        torch.testing.assert_close(found, model(*inputs(number)), rtol=1e-4, atol=1e-5)
+
+
+def test_extra_brings_what_onnx_needs():
+    requirements = Path(__file__).parents[2] / 'requirements' / 'export.in'
+    assert sorted(requirements.read_text().split()) == sorted(export.ONNX_PACKAGES)
+
+
 def test_file_that_disagrees_is_removed(tmp_path, parts, monkeypatch):
     monkeypatch.setattr(export, 'run_exported', lambda path, clips: torch.ones(len(clips), 32))
     path = tmp_path / 'encoder.pt2'
@@ -56,5 +113,5 @@ def test_bad_arguments_are_named(tmp_path, parts, monkeypatch):
     with pytest.raises(ValueError, match=r"must end in one of .*, got 'encoder\.pb'"):
         export_encoder(model, tmp_path / 'encoder.pb', CLIP)
     monkeypatch.setattr(export, '_is_there', lambda module: module != 'onnxruntime')
-    with pytest.raises(ValueError, match='pip install onnxruntime'):
+    with pytest.raises(ValueError, match=r'ONNX needs onnxruntime: pip install .*export'):
         export_encoder(model, tmp_path / 'encoder.onnx', CLIP)

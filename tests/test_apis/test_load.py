@@ -81,7 +81,7 @@ def test_official_checkpoint_says_what_it_is(tmp_path):
     args = argparse.Namespace(norm_pix_loss=True, decoder_num_heads=16)
     torch.save(dict(model=original.state_dict(), args=args), tmp_path / 'mae_st.pth')
     model = load_autoencoder(tmp_path / 'mae_st.pth')
-    assert model.decoder.blocks[0].attn.num_heads == 16
+    assert model.decoder.num_heads == 16
     assert model.head.target == 'normalized_pixels' and model.head.frames == 'linspace'
     assert torch.equal(model.head.pred.weight, original.decoder_pred.weight)
 

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.fileio import load
+from mmengine.fileio.handlers import registry_utils
+
+from mmmae_st.engine import prepare_runtime
+from mmmae_st.fileio.array_pickle import ArrayPickleHandler
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'detection' / 'mae_st_vitl_ava22.py'
 
@@ -65,7 +69,12 @@ def test_a_file_of_person_boxes_cannot_run_code(tmp_path, monkeypatch):
     pytest.importorskip('mmcv.ops', exc_type=ImportError)
     pytest.importorskip('mmdet')
     pytest.importorskip('mmaction')
-    Config.fromfile(CONFIG)  # imports the module
+    handlers = dict(registry_utils.file_handlers)
+    monkeypatch.setattr(registry_utils, 'file_handlers', handlers)
+    monkeypatch.setattr('mmengine.fileio.io.file_handlers', handlers)
+    cfg = Config.fromfile(CONFIG)
+    assert not isinstance(handlers['pkl'], ArrayPickleHandler)  # importing changes nothing
+    prepare_runtime(cfg)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'boxes.pkl').write_bytes(pickle.dumps({'video,0902': Runs()}))
     with pytest.raises(ValueError, match=r'refused: to read it, \w+\.system would'):

@@ -48,7 +48,7 @@ DETECTION = [
     ),
     ('model.train_cfg.rcnn.assigner.type', 'MaxIoU', r'rcnn\.assigner\.type: no component'),
     ('train_dataloader.dataset.ann_fil', 'x', r"train_dataloader\.dataset\.ann_fil: .*'ann_file'"),
-    ('custom_hooks.2.windw', 3, r"custom_hooks\[2\]\.windw: .* did you mean 'window'"),
+    ('default_hooks.explosion.windw', 3, r"explosion\.windw: .* did you mean 'window'"),
 ]
 
 

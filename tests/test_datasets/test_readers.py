@@ -83,8 +83,8 @@ def test_long_gaps_are_jumped_over(make_clip, tmp_path, monkeypatch):
     with open_video(str(path)) as reader:
         packets_from = reader._packets_from
 
-        def counting(key):
-            for packet in packets_from(key):
+        def counting(numbering, key):
+            for packet in packets_from(numbering, key):
                 decoded.append(packet)
                 yield packet
 

@@ -188,7 +188,7 @@ def test_a_set_is_completed_not_made_again(tmp_path):
     assert all(decode(path).shape == (6, 32, 48, 3) for path in paths)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
     paths[1].unlink()
-    (tmp_path / 'set' / '.clip_00001.mp4.1.part').write_bytes(b'half')
+    (tmp_path / 'set' / '.clip_00001.incomplete.mp4').write_bytes(b'half')
     assert make_clips(tmp_path / 'set', 3, SMALL, workers=1)[1] == 1
     assert paths[1].read_bytes() == before[paths[1]][1]
     assert paths[0].stat().st_mtime_ns == before[paths[0]][0]

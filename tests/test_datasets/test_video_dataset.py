@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -178,9 +179,25 @@ def test_lazy_init_needs_no_files():
 
 
 def test_a_hundred_thousand_records_stay_small(tmp_path):
-    """Records are held as bytes, which workers share, not as Python objects."""
-    (tmp_path / 'list.txt').write_text(''.join(f'videos/{i}.mp4 {i % 400}\n' for i in range(10**5)))
+    """Records are held as text, which workers share, not as Python objects."""
+    text = ''.join(f'videos/{i}.mp4 {i % 400}\n' for i in range(10**5))
+    (tmp_path / 'list.txt').write_text(text)
+    tracemalloc.start()
     dataset = VideoDataset('list.txt', str(tmp_path))
-    assert len(dataset) == 10**5 and not dataset.data_list
-    assert dataset.data_bytes.nbytes < 2e7
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < len(text) + 3 * 8.5 * 10**5 and peak < 2 * held
+    assert len(dataset) == 10**5
     assert dataset.get_data_info(99_999)['label'] == 99_999 % 400
+    dataset.get_subset_([5, 99_998])
+    assert [dataset.get_data_info(i)['label'] for i in (0, 1)] == [5, 99_998 % 400]
+
+
+def test_records_of_a_class_of_ones_own(folder):
+    class Own(VideoDataset):
+        def load_data_list(self):
+            return [dict(path=f'{i}.mp4', label=i, more='x') for i in range(5)]
+
+    dataset = Own('list.txt', str(folder), indices=[1, 4])
+    assert len(dataset) == 2 and not dataset.data_list  # mmengine keeps them as bytes
+    assert dataset.get_data_info(1) == dict(path='4.mp4', label=4, more='x', sample_idx=1)

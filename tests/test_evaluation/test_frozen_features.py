@@ -86,7 +86,7 @@ def test_a_change_of_weights_pipeline_or_labels_is_noticed(folder, tmp_path):
     extract_features(*args, loader(folder, num_clips=1), tmp_path)
     extract_features(*args, loader(folder, ann_file='other.txt'), tmp_path)
     extract_features(args[0], ClipDataPreprocessor(mean=(1, 2, 3)), loader(folder), tmp_path)
-    extract_features(*args, loader(folder), tmp_path, amp=True)
+    extract_features(*args, loader(folder), tmp_path, amp='force')
     for heads, epsilon in ((4, 1e-6), (2, 1e-2)):  # of the same weights
         backbone = SpacetimeViT(
             dict(embed_dims=16, depth=1, num_heads=heads),
@@ -125,6 +125,14 @@ def test_a_change_of_one_frame_of_a_folder_is_noticed(tmp_path):
     frames[1].write_bytes(b'xy')
     assert size_and_time(str(tmp_path)) != before
     assert size_and_time(str(tmp_path / 'absent')) == []
+
+
+def test_without_bfloat16_in_the_hardware_amp_is_float32(folder, tmp_path, cpu_without_bfloat16):
+    args = encoder(), ClipDataPreprocessor(), loader(folder), tmp_path
+    plain = extract_features(*args)
+    assert np.array_equal(extract_features(*args, amp=True).values, plain.values)
+    assert not np.array_equal(extract_features(*args, amp='force').values, plain.values)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_extraction_that_was_cut_off_is_done_again(folder, tmp_path):

@@ -248,3 +248,12 @@ def test_missing_mask_and_unknown_mode_are_named():
 def test_parts_that_do_not_fit_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         build(**change)
+
+
+@pytest.mark.parametrize('variant', ['default', 'dense', 'hog', 'tubelet', 'checkpointed'])
+def test_the_loss_is_one_graph_for_the_compiler(variant):
+    torch._dynamo.reset()
+    model = build(*VARIANTS[variant])
+    compiled = torch.compile(model, fullgraph=True, backend='eager')
+    ours = compiled(clips(), IDS_KEEP, mode='loss')['loss']
+    torch.testing.assert_close(ours, model(clips(), IDS_KEEP, mode='loss')['loss'])

@@ -99,7 +99,7 @@ def test_drop_path_grows_to_the_rate_and_acts_in_training_only():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(arch='giant'), "'giant'"),
+        (dict(arch='vast'), "'vast'"),
         (dict(arch=dict(embed_dims=24)), 'embed_dims'),
         (dict(arch=dict(embed_dims=24, depth=0, num_heads=2)), 'depth'),
         (dict(out_type='cls'), "'cls'"),

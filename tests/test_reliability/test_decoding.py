@@ -46,10 +46,10 @@ def hang_in_reader() -> None:
 
     read = PyAVReader.read
 
-    def hanging_read(self, indices):
+    def hanging_read(self, *args):
         if self._container.name.endswith(('2.mp4', '5.mp4')):
             time.sleep(10**6)
-        return read(self, indices)
+        return read(self, *args)
 
     PyAVReader.read = hanging_read
 

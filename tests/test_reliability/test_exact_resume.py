@@ -26,13 +26,13 @@ def test_a_kill_inside_a_save_loses_only_that_checkpoint(config, tmp_path, refer
     run = runs.start(config, work_dir, saboteur=partial(runs.die_inside_save, 3, share))
     assert run.wait() == [-9]
     assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_2.pth')
-    assert (work_dir / '.iter_3.pth.incomplete').exists()
+    assert (work_dir / '.iter_3.incomplete.pth').exists()
     done = len(runs.samples(work_dir))
 
     run = runs.start(config, work_dir, arguments=['--resume'])
     assert run.wait() == [0], run.output()
     assert 'resumed epoch: 0, iter: 2' in run.output()
-    assert not list(work_dir.glob('.*.incomplete'))
+    assert not list(work_dir.glob('.*.incomplete.pth'))
     assert_same_run(reference, work_dir)
     resumed = runs.samples(work_dir)[done:]
     decoded = [line['key'][2] for line in resumed if 'decoded' in line and line['key'][1] == 0]
@@ -106,7 +106,7 @@ def kill_often(config: Path, folder: Path, world_size: int, kills: int, epochs: 
         time.sleep(rng.uniform(0, 0.15))
         run.kill()
         done.append(run.wait() == [-9] * world_size)
-        inside += any(work_dir.glob('.*.incomplete'))
+        inside += any(work_dir.glob('.*.incomplete.pth'))
     run = runs.start(config, work_dir, *options, arguments=['--resume'], world_size=world_size)
     assert run.wait(600) == [0] * world_size, run.output()
     assert sum(done) >= 0.9 * kills, 'too few kills met a running process'

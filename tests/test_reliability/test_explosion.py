@@ -9,6 +9,7 @@ from mmengine.config import Config
 from support import runs
 from support.scripted import make_runner
 
+from mmmae_st.engine.hooks import explosion
 from mmmae_st.engine.hooks.explosion import MAX_SKIPPED, ExplosionHook, TrainingExplosionError
 from mmmae_st.registry import MODELS
 
@@ -127,6 +128,126 @@ class TestGradientScaler:
         ):
             warnings.simplefilter('ignore')
             runner.train()
+
+
+class TestLate:
+    """The host is told a step later, as on a GPU, where nothing waits for a step."""
+
+    @pytest.fixture(autouse=True)
+    def on_gpu(self, monkeypatch):
+        monkeypatch.setattr(explosion, 'is_on_gpu', lambda model: True)
+
+    def runner(self, folder, losses=lambda step: 1.0 + step, iters=10, lr=0.1, **hooks):
+        optimizer = dict(type='AdamW', lr=lr, fused=True)
+        hooks = dict(
+            runtime_info=dict(type='LateInfoHook'), explosion=dict(type='ExplosionHook'), **hooks
+        )
+        wrapper = dict(
+            type='BFloat16OptimWrapper', optimizer=optimizer, clip_grad=dict(max_norm=1.0)
+        )
+        return make_runner(folder, losses, iters=iters, hooks=hooks, optim_wrapper=wrapper)
+
+    def test_weights_stay_as_before_the_step_and_the_run_stops(self, tmp_path):
+        fine = self.runner(tmp_path / 'fine', iters=3, checkpoint=None)
+        fine.train()
+        runner = self.runner(
+            tmp_path, lambda step: math.inf if step == 3 else 1.0 + step, checkpoint=None
+        )
+        with pytest.raises(TrainingExplosionError, match='iteration 4 .*gradients is (nan|inf)'):
+            runner.train()
+        assert runner.iter == 4  # the fifth step has been made, and has left the weights alone
+        assert torch.equal(runner.model.weight, fine.model.weight)
+        state = torch.load(tmp_path / 'explosion' / 'iter_4_rank0.pth', weights_only=True)
+        assert state['iter'] == 4 and state['weights_are'] == 'before the step'
+        assert state['last_losses'] == pytest.approx(history(fine, 'loss'))
+        assert torch.equal(state['state_dict']['weight'], fine.model.weight)
+        order = [index for index, *_ in batches(runner)]
+        assert [sample['index'] for sample in state['batch']['samples']] == order[3:4]
+
+    def test_a_loss_that_is_not_finite_stops_too(self, tmp_path):
+        runner = self.runner(tmp_path, checkpoint=None)
+        forward = type(runner.model).forward
+
+        def poisoned(model, *args, **kwargs):
+            output = forward(model, *args, **kwargs)
+            return dict(loss=output['loss'] + (math.nan if model.step == 4 else 0.0))
+
+        runner.model.forward = partial(poisoned, runner.model)
+        with pytest.raises(TrainingExplosionError, match='iteration 4 .* loss is nan'):
+            runner.train()
+        state = torch.load(tmp_path / 'explosion' / 'iter_4_rank0.pth', weights_only=True)
+        assert state['weights_are'] == 'after step 5'
+
+    def test_everything_is_logged_and_kept_in_checkpoints(self, tmp_path, monkeypatch):
+        checkpoint = dict(type='SafeCheckpointHook', by_epoch=False, interval=7)
+        runner = self.runner(tmp_path / 'late', checkpoint=checkpoint)
+        runner.train()
+        monkeypatch.setattr(explosion, 'is_on_gpu', lambda model: False)
+        waiting = self.runner(tmp_path / 'waiting', checkpoint=checkpoint)
+        waiting.train()
+        for name in ('loss', 'grad_norm', 'lr'):
+            assert history(runner, name) == history(waiting, name)
+            assert len(history(runner, name)) == 10
+        for number in (7, 10):
+            hubs = [
+                torch.load(tmp_path / run / f'iter_{number}.pth', weights_only=True)['message_hub']
+                for run in ('late', 'waiting')
+            ]
+            late, there = (hub['log_scalars']['train/loss']['log'] for hub in hubs)
+            assert torch.as_tensor(late).tolist() == torch.as_tensor(there).tolist()
+            assert len(late) == number
+        assert torch.equal(runner.model.weight, waiting.model.weight)
+
+    def test_nothing_is_read_before_it_is_due(self, tmp_path, monkeypatch):
+        runner = self.runner(tmp_path, checkpoint=None, logger=dict(type='LoggerHook', interval=4))
+        reads, read = [], explosion.SentStep.read
+
+        def noted(step):
+            reads.append((step.iter, runner.iter + 1))
+            return read(step)
+
+        monkeypatch.setattr(explosion.SentStep, 'read', noted)
+        runner.train()
+        at_once = {done for done, now in reads if done == now}
+        assert at_once == {4, 8, 10}
+        assert all(done >= now - 1 for done, now in reads)
+
+    @pytest.mark.parametrize(
+        'change',
+        [
+            dict(type='OptimWrapper'),
+            dict(clip_grad=None),
+            dict(clip_grad=dict(type='value', clip_value=1.0)),
+            dict(optimizer=dict(type='AdamW', lr=0.1)),
+        ],
+    )
+    def test_where_a_part_is_missing_each_step_is_waited_for(self, tmp_path, change):
+        wrapper = dict(
+            type='BFloat16OptimWrapper',
+            optimizer=dict(type='AdamW', lr=0.1, fused=True),
+            clip_grad=dict(max_norm=1.0),
+        )
+        hooks = dict(
+            checkpoint=None,
+            runtime_info=dict(type='LateInfoHook'),
+            explosion=dict(type='ExplosionHook'),
+        )
+        runner = make_runner(
+            tmp_path, lambda step: math.inf, hooks=hooks, optim_wrapper=dict(wrapper, **change)
+        )
+        with pytest.raises(TrainingExplosionError, match='iteration 1 '):
+            runner.train()
+        assert runner.iter == 0
+
+
+def history(runner, name):
+    return runner.message_hub.get_scalar(f'train/{name}').data[0].tolist()
+
+
+def batches(runner):
+    """Indices of each batch of the first epoch."""
+    runner.train_dataloader.sampler.set_epoch(0)
+    return [batch['inputs'][0].int().tolist() for batch in runner.train_dataloader]
 
 
 @pytest.mark.parametrize('args', [dict(interval=0), dict(window=0), dict(factor=1.0)])

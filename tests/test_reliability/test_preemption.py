@@ -5,16 +5,19 @@ import os
 import re
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from support import runs
 from support.runs import assert_same_run, wait_for_iteration
-from support.scripted import make_runner
+from support.scripted import Numbers, Scripted, make_runner
 
-from mmmae_st.engine import PreemptionHook
+from mmmae_st.engine.hooks.preemption import preemptible
 
 EPOCHS = 5
 BY_EPOCH = (
@@ -67,31 +70,46 @@ def test_a_signal_to_one_process_stops_both(config, tmp_path):
     finish(config, tmp_path, 2)
 
 
-def stop_in_validation() -> None:
-    """Saboteur: SIGTERM to itself in the first validation."""
-    from mmengine.runner import ValLoop
+def stop_before_validation() -> None:
+    """Saboteur: SIGTERM to itself between an epoch and its validation."""
+    from mmengine.runner import EpochBasedTrainLoop
 
-    run_iter = ValLoop.run_iter
-
-    def signalled(self, idx, data_batch):
+    def signalled(self):
         os.kill(os.getpid(), signal.SIGTERM)
-        run_iter(self, idx, data_batch)
 
-    ValLoop.run_iter = signalled
+    EpochBasedTrainLoop._decide_current_val_interval = signalled
 
 
 @pytest.mark.parametrize('interval', [1, 3])
-def test_a_signal_in_validation_ends_it(config, tmp_path, interval):
+def test_a_signal_between_an_epoch_and_its_validation(config, tmp_path, interval):
     """With a checkpoint of the epoch already there, and without."""
     work_dir = tmp_path / 'run'
     options = (*BY_EPOCH, f'default_hooks.checkpoint.interval={interval}')
-    run = runs.start(config, work_dir, *options, saboteur=stop_in_validation)
+    run = runs.start(config, work_dir, *options, saboteur=stop_before_validation)
     assert run.wait() == [143], run.output()
     assert stopped_at(run) == 4
     name = 'epoch_1.pth' if interval == 1 else 'iter_4.pth'
     assert [path.name for path in work_dir.glob('*.pth')] == [name]
     if interval == 3:
         finish(config, tmp_path)
+
+
+def stop_in_validation() -> None:
+    """Saboteur: SIGTERM to itself in the first validation."""
+    from mmengine.runner import ValLoop
+
+    def signalled(self, idx, data_batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ValLoop.run_iter = signalled
+
+
+def test_a_signal_in_validation_ends_it_at_once_and_nothing_is_lost(config, tmp_path):
+    work_dir = tmp_path / 'run'
+    run = runs.start(config, work_dir, *BY_EPOCH, saboteur=stop_in_validation)
+    assert run.wait() == [-signal.SIGTERM], run.output()  # 143 for a shell
+    assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
+    finish(config, tmp_path)
 
 
 def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
@@ -103,30 +121,50 @@ def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
     assert stopped_at(run) % 4 == 0
 
 
+def make_preemptible(folder: Path, *args, **kwargs) -> Runner:
+    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
+    return make_runner(folder, *args, hooks=hooks, **kwargs)
+
+
+def handlers() -> list:
+    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+
+class Handlers(Hook):
+    """What the handlers were during training."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen = handlers()
+
+
 def test_it_needs_our_checkpoint_hook(tmp_path):
     hooks = dict(checkpoint=dict(type='CheckpointHook'), preemption=dict(type='PreemptionHook'))
     with pytest.raises(ValueError, match='SafeCheckpointHook'):
         make_runner(tmp_path, hooks=hooks).train()
 
 
-def test_handlers_are_given_back(tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
-    make_runner(tmp_path, hooks=hooks).train()
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+@pytest.mark.parametrize('block', [preemptible, nullcontext])
+def test_handlers_are_set_within_the_block_and_given_back(tmp_path, block):
+    before = handlers()
+    runner = make_preemptible(tmp_path)
+    runner.register_hook(during := Handlers())
+    with block(runner):
+        runner.train()
+    assert (during.seen != before) == (block is preemptible)
+    assert handlers() == before
 
 
 def test_after_an_error_the_signals_do_what_they_did(tmp_path):
     """As in a notebook, where the process goes on."""
-    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=dict(type='PreemptionHook'))
 
     def fail(step):
         raise ZeroDivisionError
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     try:
-        with pytest.raises(ZeroDivisionError):
-            make_runner(tmp_path, fail, hooks=hooks).train()
+        runner = make_preemptible(tmp_path, fail)
+        with pytest.raises(ZeroDivisionError), preemptible(runner):
+            runner.train()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     finally:
@@ -134,25 +172,43 @@ def test_after_an_error_the_signals_do_what_they_did(tmp_path):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_forked_processes_end_at_a_signal(tmp_path):
-    """As the pool that mmaction2's metric for AVA makes and terminates at once, during a run."""
+class Predicts(Scripted):
+    """For a validation."""
 
-    class ForksOften(Hook):
-        def after_train(self, runner):
-            self.codes = []
-            for _ in range(30):
-                process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
-                process.start()
-                process.terminate()  # before it has begun
-                process.join(5)
-                self.codes.append(process.exitcode)
-                process.kill()
-            self.handler = signal.getsignal(signal.SIGTERM).__self__
+    def forward(self, inputs, data_samples, mode='tensor'):
+        return data_samples if mode == 'predict' else super().forward(inputs, data_samples, mode)
 
-    preemption = PreemptionHook()
-    hooks = dict(checkpoint=dict(type='SafeCheckpointHook'), preemption=preemption)
-    runner = make_runner(tmp_path, hooks=hooks)
-    runner.register_hook(forks := ForksOften(), priority='VERY_HIGH')
-    runner.train()
-    assert forks.handler is preemption  # it was listening
-    assert set(forks.codes) == {-signal.SIGTERM}
+
+class ForksOften(BaseMetric):
+    """As mmaction2's metric for AVA, makes processes and terminates them at once."""
+
+    def process(self, data_batch, data_samples):
+        self.results.append(None)
+
+    def compute_metrics(self, results):
+        self.handlers, self.codes = handlers(), []
+        for _ in range(10):
+            process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+            process.start()
+            process.terminate()  # before it has begun
+            process.join(5)
+            self.codes.append(process.exitcode)
+            process.kill()
+        return dict(forked=len(self.codes))
+
+
+def test_forked_processes_of_a_metric_end_at_a_signal(tmp_path):
+    before = handlers()
+    metric = ForksOften(prefix='forks')
+    loader = dict(
+        batch_size=1, num_workers=0, dataset=Numbers(2), sampler=dict(type='EpochSampler')
+    )
+    runner = make_preemptible(
+        tmp_path, model=Predicts(lambda step: 1.0), val_dataloader=loader,
+        val_cfg=dict(type='ValLoop'), val_evaluator=Evaluator(metric), epochs=2,
+    )  # fmt: skip
+    runner.register_hook(during := Handlers())
+    with preemptible(runner):
+        runner.train()
+    assert metric.handlers == before != during.seen  # training goes on listening
+    assert set(metric.codes) == {-signal.SIGTERM}

@@ -42,12 +42,12 @@ def test_list_of_class_folders(tmp_path, converter):
         == 0
     )
     assert classes.read_text() == 'arm wrestling\nzumba\n'
-    assert read_list(str(out / 'train.txt')) == [
+    assert list(read_list(str(out / 'train.txt'))) == [
         dict(path='arm wrestling/a.webm', label=0),
         dict(path='arm wrestling/b 2.mp4', label=0),
         dict(path='zumba/x/c.avi', label=1),
     ]
-    assert read_list(str(out / 'val.txt')) == [dict(path='zumba/d.mp4', label=1)]
+    assert list(read_list(str(out / 'val.txt'))) == [dict(path='zumba/d.mp4', label=1)]
 
 
 def test_list_refuses_unknown_class_and_missing_class_file_argument(tmp_path, converter, capsys):
@@ -71,7 +71,7 @@ def test_plain_list(tmp_path, converter):
     touch(tmp_path / 'v', 'a/b.mp4', 'c 3.mkv')
     out = tmp_path / 'list.txt'
     assert build(converter, 'plain', tmp_path / 'v', '--out', out) == 0
-    assert read_list(str(out)) == [dict(path='a/b.mp4'), dict(path='c 3.mkv')]
+    assert list(read_list(str(out))) == [dict(path='a/b.mp4'), dict(path='c 3.mkv')]
 
 
 def kinetics_json():

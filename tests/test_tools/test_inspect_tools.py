@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ TOOLS = (
     'model_converters/export_encoder.py',
     'analysis_tools/print_config.py',
     'model_converters/publish_model.py',
-    'verify_install.py',
     'visualizations/browse_dataset.py',
     'visualizations/visualize_attention.py',
     'visualizations/visualize_masks.py',
@@ -116,56 +114,3 @@ def test_no_tool_runs_what_a_checkpoint_holds(tool, tmp_path, monkeypatch, path,
     with pytest.raises(SystemExit, match='was refused'):
         tool(path).main([arg.format(file=tmp_path / 'evil.pth') for arg in args])
     assert not (tmp_path / 'pwned').exists()
-
-
-def test_installation_is_tried_out(tool, capsys, monkeypatch):
-    module = tool('verify_install.py')
-    assert module.main(['--only', 'core', 'decoders']) == 0
-    text = capsys.readouterr().out
-    assert re.search(r'^ok +core +mmmae_st \d', text, re.MULTILINE)
-    assert re.search(r'^ok +decoders +av \d', text, re.MULTILINE)
-    assert text.endswith('all that is needed works\n')
-
-
-@pytest.mark.parametrize(
-    ('program', 'status', 'shown'),
-    [
-        ('print("fine")', 0, 'ok      recognition  fine'),
-        ('print("not there\\npip install it"); sys.exit(3)', 0, 'pip install it'),
-        ('raise RuntimeError("two\\nlines")', 1, 'BROKEN  recognition  RuntimeError: two'),
-        ('os.kill(os.getpid(), 11)', 1, 'ended by signal 11'),
-        ('raise ImportError("No module named \'mmmae_st\'")', 1, 'pip install -e .'),
-    ],
-)
-def test_what_a_part_can_come_to(tool, capsys, monkeypatch, tmp_path, program, status, shown):
-    script = tmp_path / 'python'
-    body = f'import os, sys\n{program}\n'
-    (tmp_path / 'program.py').write_text(body)
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/program.py\n')
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, 'executable', str(script))
-    module = tool('verify_install.py')
-    assert module.main(['--only', 'recognition']) == status
-    assert shown in capsys.readouterr().out
-    if status == 0 and 'exit(3)' in program:
-        assert module.main(['--only', 'recognition', '--require', 'recognition']) == 1
-
-
-def test_parts_that_are_not_installed_are_told(monkeypatch):
-    from mmmae_st.analysis import installation
-
-    monkeypatch.setattr(installation.importlib.util, 'find_spec', lambda name: None)
-    for check in (installation.check_recognition, installation.check_detection):
-        with pytest.raises(installation.NotInstalledError, match='pip install'):
-            check()
-    if not torch.cuda.is_available():
-        with pytest.raises(installation.NotInstalledError, match='GPU|built for the CPU'):
-            installation.check_gpu()
-    assert set(installation.CHECKS) == {
-        'core',
-        'decoders',
-        'recognition',
-        'detection',
-        'gpu',
-        'distributed',
-    }

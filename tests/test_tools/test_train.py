@@ -6,8 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmmae_st.engine.failures import one_cause
+from mmmae_st.engine.resume import check_fills_encoder, warn_of_other_optimizer
+from torch.utils.data import DataLoader
 
-from mmmae_st.engine.runner.resume import check_fills_encoder, warn_of_other_optimizer
+from mmmae_st.datasets import VideoDataset
+from mmmae_st.engine import failures
 from mmmae_st.models import SpacetimeViT
 
 MODEL = dict(backbone=dict(type='SpacetimeViT'))
@@ -36,6 +40,9 @@ def test_amp(load):
         assert cfg.optim_wrapper.type == 'mmmae_st.BFloat16OptimWrapper'
     for kind in ('ShardedOptimWrapper', 'mmmae_st.ShardedOptimWrapper', 'BFloat16OptimWrapper'):
         assert load('--amp', optim_wrapper=dict(type=kind)).optim_wrapper.type == kind
+        cfg = load('--force-amp', optim_wrapper=dict(type=kind))
+        assert cfg.optim_wrapper == dict(type=kind, force_bfloat16=True)
+    assert load('--force-amp').optim_wrapper.force_bfloat16
     with pytest.raises(ValueError, match="optim_wrapper.type is 'ApexOptimWrapper'"):
         load('--amp', optim_wrapper=dict(type='ApexOptimWrapper'))
 
@@ -77,6 +84,34 @@ def test_weights_are_no_run_to_resume(load, tmp_path):
         load('--resume', 'nothing.pth')
     cfg = load('--resume', str(path), '--trust-checkpoint', str(path))
     assert cfg.resume and cfg.load_from == str(path)
+
+
+def test_data_that_is_not_there_is_named_in_one_line(tool, tmp_path, monkeypatch, capsys):
+    train = tool('train.py')
+    run = str(tmp_path / 'run')
+    for option, message in {
+        'train_dataloader.dataset.data_root=/none': "data folder '/none/train' is not a folder",
+        'train_dataloader.dataset.ann_file=none.txt': "none.txt' is not a file",
+    }.items():
+        words = ['train.py', 'configs/smoke.py', '--work-dir', run, '--cfg-options', option]
+        monkeypatch.setattr(sys, 'argv', words)
+        with pytest.raises(SystemExit, match='1'):
+            train.main()
+        told = ''.join(capsys.readouterr())
+        assert message in told and 'Traceback' not in told and 'File "' not in told
+
+
+def test_a_broken_video_of_a_validation_is_named_in_one_line(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(failures, 'print_log', lambda text, **options: told.append(text))
+    (tmp_path / 'a.mp4').write_text('x')
+    pipeline = [dict(type='LoadClips')]
+    dataset = VideoDataset(data_root=str(tmp_path), pipeline=pipeline, test_mode=True)
+    for workers in (0, 1):
+        with pytest.raises(SystemExit, match='1'), one_cause():
+            next(iter(DataLoader(dataset, num_workers=workers)))
+        assert told.pop().startswith(f'error: cannot read {tmp_path}/a.mp4: InvalidDataError')
+        assert not told
 
 
 def test_weights_to_start_from_fill_the_encoder():

@@ -1,13 +1,17 @@
-"""The tools of tools/dataset_converters that read videos: resizing, frames, the checker."""
+"""The tools of tools/dataset_converters that read videos: frames, the checker, what they share."""
 
-import multiprocessing
 import os
-import re
+import shutil
 import time
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from mmmae_st.datasets.readers import PyAVReader, VideoReadError, open_video, read_errors
+
+ROOT = Path(__file__).parents[2]
 
 
 def write_video(path, frames=24, size=(64, 48), fps=24, codec='libx264', start=0):
@@ -23,13 +27,6 @@ def write_video(path, frames=24, size=(64, 48), fps=24, codec='libx264', start=0
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
         container.mux(stream.encode(None))
     return path
-
-
-def decode(path):
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        frames = list(container.decode(stream))
-        return stream.codec_context.name, frames
 
 
 def _work(task):
@@ -73,124 +70,126 @@ def test_written_whole_leaves_the_old_file_on_failure(tmp_path, converter):
     assert os.listdir(path.parent) == ['list.txt']
 
 
-def resize(converter, source, target, *args):
-    args = ('--short-side', 32, '--workers', 2, *args)
-    return converter.run('resize_videos', source, target, *args)
+@pytest.mark.parametrize(
+    ('paths', 'message'),
+    [
+        (['a.mp4', 'b.mp4', 'a.webm'], "'a.mp4' and 'a.webm' would be written to one place"),
+        (['a.mp4', 'a/b/c.mp4'], "'a/b/c.mp4' would be written into what 'a.mp4' becomes"),
+    ],
+)
+@pytest.mark.parametrize('tool', ['prepare_videos', 'extract_frames'])
+def test_two_videos_of_one_name_are_refused(tmp_path, converter, paths, message, tool):
+    for path in paths:
+        (tmp_path / 's' / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 's' / path).touch()
+    with pytest.raises(SystemExit, match=message):
+        converter.run(tool, tmp_path / 's', tmp_path / 't')
+    assert not list(tmp_path.glob('t/*/*')) and not list(tmp_path.glob('t/*.mp4'))
 
 
-def test_resize(tmp_path, converter, capsys):
-    source, target = tmp_path / 'source', tmp_path / 'target'
-    write_video(source / 'a b' / 'wide.avi', size=(128, 64), fps=15, codec='mpeg4')
-    write_video(source / 'tall.mp4', size=(64, 102), frames=70)
-    small = write_video(source / 'small.mp4', size=(40, 32))
-    (source / 'bad.mp4').write_bytes(b'not a video' * 50)
-    assert resize(converter, source, target, '--key-frames', 30) == 1
-    assert 'resized 2, copied 1, failed 1' in capsys.readouterr().out
-    assert (target / 'failed.txt').read_text().startswith(f'{source}/bad.mp4\tInvalidDataError')
-    assert sorted(str(p.relative_to(target)) for p in target.rglob('*') if p.is_file()) == [
-        'a b/wide.mp4',
-        'failed.txt',
-        'small.mp4',
-        'tall.mp4',
-    ]
-    assert (target / 'small.mp4').read_bytes() == small.read_bytes()
-
-    codec, frames = decode(target / 'a b' / 'wide.mp4')
-    _, originals = decode(source / 'a b' / 'wide.avi')
-    assert codec == 'h264'
-    assert (frames[0].width, frames[0].height) == (64, 32)
-    assert [f.time for f in frames] == pytest.approx([f.time for f in originals], abs=1e-3)
-    for frame, original in zip(frames, originals, strict=True):
-        difference = (
-            frame.to_ndarray(format='rgb24').mean() - original.to_ndarray(format='rgb24').mean()
-        )
-        assert abs(difference) < 4
-    _, frames = decode(target / 'tall.mp4')
-    assert (frames[0].width, frames[0].height, len(frames)) == (32, 52, 70)  # 51 is odd
-    keys = [number for number, frame in enumerate(frames) if frame.key_frame]
-    assert keys[0] == 0 and 0 < max(np.diff([*keys, 70])) <= 30
-
-    # Again: what is there stays, what failed is tried again.
-    before = {p: p.stat().st_mtime_ns for p in target.rglob('*.mp4')}
-    (source / 'bad.mp4').unlink()
-    write_video(source / 'bad.mp4', size=(64, 64))
-    assert resize(converter, source, target) == 0
-    assert '1 videos to make, 3 are there already' in capsys.readouterr().out
-    assert {p: p.stat().st_mtime_ns for p in before} == before
-    assert not (target / 'failed.txt').exists()
+@pytest.mark.parametrize('tool', ['prepare_videos', 'extract_frames'])
+@pytest.mark.parametrize('inside', ['source/target', '.'])
+def test_nested_folders_are_refused(tmp_path, converter, inside, tool):
+    write_video(tmp_path / 'source' / 'a.mp4')
+    with pytest.raises(SystemExit, match='must not lie in each other'):
+        converter.run(tool, tmp_path / 'source', tmp_path / inside)
 
 
-def test_resize_killed_at_any_moment_goes_on(tmp_path, converter, capsys):
-    """What is there after a SIGKILL is whole, and the next run makes the rest."""
-    source, target = tmp_path / 'source', tmp_path / 'target'
-    for number in range(8):
-        write_video(source / f'{number}.mp4', frames=40, size=(320, 240))
-    process = multiprocessing.get_context('fork').Process(
-        target=resize, args=(converter, source, target)
-    )
-    process.start()
-    deadline = time.monotonic() + 60
-    while len(list(target.glob('*.mp4'))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    made = [path for path in target.glob('*.mp4') if not path.name.startswith('.')]
-    assert 2 <= len(made) < 8
-    assert all(len(decode(path)[1]) == 40 for path in made)
-    assert resize(converter, source, target) == 0
-    # A worker may have finished the video it was at.
-    counts = re.search(r'(\d+) videos to make, (\d+) are there', capsys.readouterr().out)
-    missing, there = map(int, counts.groups())
-    assert missing + there == 8 and there >= len(made)
-    assert sorted(os.listdir(target)) == [f'{number}.mp4' for number in range(8)]
-    assert all(len(decode(target / name)[1]) == 40 for name in os.listdir(target))
-
-
-def test_resize_turns_rotated_videos_upright(tmp_path, converter):
-    path = tmp_path / 'source' / 'phone.mp4'
-    path.parent.mkdir()
-    pixels = np.zeros((64, 96, 3), np.uint8)
-    pixels[:32] = 255  # bright above
+def latin1_title(path):
+    """A video whose title is not UTF-8."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), 'w') as container:
-        stream = container.add_stream('libx264', rate=24)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, 'yuv420p'
-        stream.set_display_rotation(-90)  # to be shown turned clockwise
-        for _ in range(8):
+        container.metadata['title'] = 'café'
+        stream = container.add_stream('mpeg4', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        for number in range(6):
+            pixels = np.full((48, 64, 3), 40 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
         container.mux(stream.encode(None))
-
-    assert resize(converter, path.parent, tmp_path / 'target') == 0
-    _, frames = decode(tmp_path / 'target' / 'phone.mp4')
-    picture = frames[3].to_ndarray(format='gray')
-    assert picture.shape == (48, 32)
-    assert frames[3].rotation == 0
-    assert picture[:, 20:].mean() > 200 and picture[:, :12].mean() < 40  # bright on the right
+    path.write_bytes(path.read_bytes().replace('café'.encode(), b'caf\xe9\0'))
+    with pytest.raises(UnicodeDecodeError):
+        av.open(str(path))
+    return path
 
 
-def test_resize_keeps_the_times_of_a_variable_frame_rate(tmp_path, converter, make_clip):
-    path = tmp_path / 'source' / 'vfr.mkv'
+def test_titles_that_are_not_utf8_do_no_harm(tmp_path, converter):
+    latin1_title(tmp_path / 's' / 'a.avi')
+    assert converter.run('check_videos', tmp_path / 's', '--out', tmp_path / 'bad.txt') == 0
+    assert converter.run('prepare_videos', tmp_path / 's', tmp_path / 't') == 0
+    assert converter.run('extract_frames', tmp_path / 's', tmp_path / 'f', '--fps', 10) == 0
+    assert len(os.listdir(tmp_path / 'f' / 'a')) == 6
+
+
+def test_tools_take_the_track_that_the_reader_takes(tmp_path, converter):
+    path = tmp_path / 's' / 'a.mkv'
     path.parent.mkdir()
-    times = [0, 40, 100, 400, 433, 1000]  # milliseconds
-    make_clip(path, num_frames=6, times=times)
-    assert resize(converter, path.parent, tmp_path / 'target') == 0
-    _, frames = decode(tmp_path / 'target' / 'vfr.mp4')
-    assert [round(1000 * frame.time) for frame in frames] == times
+    noise = np.random.default_rng(0)
+    with av.open(str(path), 'w') as container:
+        streams = [container.add_stream('libx264', rate=rate) for rate in (5, 10)]
+        for stream, size in zip(streams, (32, 64), strict=True):
+            stream.width = stream.height = size
+            stream.pix_fmt = 'yuv420p'
+            stream.options = {'tune': 'zerolatency'}
+        for _ in range(12):
+            for stream in (*streams, streams[1]):  # twice as many frames a second
+                pixels = noise.integers(0, 256, (stream.height, stream.width, 3), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    with PyAVReader(str(path)) as reader:
+        assert reader.read([0])[0].shape == (64, 64, 3)
+    assert converter.run('prepare_videos', tmp_path / 's', tmp_path / 't') == 0
+    with PyAVReader(str(tmp_path / 't' / 'a.mp4')) as reader:
+        assert reader.read([0])[0].shape == (64, 64, 3) and reader.fps == 10
+    assert converter.run('extract_frames', tmp_path / 's', tmp_path / 'f', '--fps', 10) == 0
+    assert len(os.listdir(tmp_path / 'f' / 'a')) == 24
 
 
-@pytest.mark.parametrize('inside', ['source/target', '.'])
-def test_resize_refuses_nested_folders(tmp_path, converter, capsys, inside):
-    write_video(tmp_path / 'source' / 'a.mp4')
-    with pytest.raises(SystemExit):
-        resize(converter, tmp_path / 'source', tmp_path / inside)
-    assert 'must not lie in each other' in capsys.readouterr().err
+def joined(folder):
+    """Two recordings joined, the second with earlier times; 20 frames at 10 frames/s."""
+    parts = []
+    for offset in (300, 0):
+        path = folder / f'{offset}.ts'
+        with av.open(str(path), 'w') as container:
+            stream = container.add_stream('libx264', rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+            stream.codec_context.max_b_frames = 0
+            for number in range(10):
+                grey = 10 * number + (0 if offset else 100)
+                pixels = np.full((48, 64, 3), grey, np.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
+                frame.pts = offset + number
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        parts.append(path.read_bytes())
+        path.unlink()
+    (folder / 'joined.ts').write_bytes(b''.join(parts))
 
 
-def test_resize_refuses_two_videos_of_one_name(tmp_path, converter):
+def test_a_clock_that_goes_back_goes_on(tmp_path, converter):
     (tmp_path / 's').mkdir()
-    for name in ('a.mp4', 'a.webm'):
-        (tmp_path / 's' / name).touch()
-    with pytest.raises(ValueError, match=r"'a.mp4' and 'a.webm' would become one file"):
-        resize(converter, tmp_path / 's', tmp_path / 't')
+    joined(tmp_path / 's')
+    assert converter.run('prepare_videos', tmp_path / 's', tmp_path / 't') == 0
+    with PyAVReader(str(tmp_path / 't' / 'joined.mp4')) as reader:
+        np.testing.assert_allclose(reader.times, np.arange(20) / 10, atol=1e-4)
+        means = [frame.mean() for _, frame in sorted(reader.read(range(20)).items())]
+    np.testing.assert_allclose(means, np.arange(20) * 10, atol=3)
+
+
+def test_names_that_cannot_stand_in_a_line(tmp_path, converter):
+    (tmp_path / 'v').mkdir()
+    (tmp_path / 'v' / 'two\nlines.mp4').touch()
+    out = tmp_path / 'bad.txt'
+    assert converter.run('check_videos', tmp_path / 'v', '--out', out) == 1
+    assert out.read_text().startswith('two\\nlines.mp4\tInvalidData')
+    assert out.read_text().count('\n') == 1
+    for name in ('two\nlines.mp4', ' led by a space.mp4', os.fsdecode(b'latin \xe9.mp4')):
+        shutil.rmtree(tmp_path / 'v')
+        (tmp_path / 'v').mkdir()
+        (tmp_path / 'v' / name).touch()
+        assert converter.run('build_file_list', 'plain', tmp_path / 'v', '--out', out) == 1
+    assert converter.run('prepare_videos', tmp_path / 'v', tmp_path / 't') == 1
+    assert (tmp_path / 't' / 'failed.txt').exists()
 
 
 # Frames
@@ -258,9 +257,9 @@ def broken_videos(root):
     data = remuxed.read_bytes()
     remuxed.write_bytes(data[: len(data) - (len(data) - data.index(b'mdat')) // 2])
     return {
-        'audio.mp4': 'has no video stream',
+        'audio.mp4': 'no video stream',
         'cut.mp4': 'InvalidDataError',
-        'early_end.mp4': 'after ',
+        'early_end.mp4': 'ends early: 19 of 60 frames',
         'empty.mp4': 'InvalidDataError',
         'text.mp4': 'InvalidDataError',
     }
@@ -293,5 +292,65 @@ def test_check_videos_of_a_list(tmp_path, converter):
     assert converter.run('check_videos', *args) == 0
     assert out.read_text() == ''
     listed.write_text('../secret.mp4 0\n')
-    with pytest.raises(ValueError, match='leaves the data root'):
+    with pytest.raises(SystemExit, match='leaves the data root'):
         converter.run('check_videos', *args)
+
+
+def trimmed(path, make_clip):
+    """A clip cut without being encoded again: an edit list leaves out 15 of its 40 frames."""
+    whole = make_clip(path.with_name('whole.mp4'), gop=20)
+    with av.open(str(whole)) as source, av.open(str(path), 'w') as sink:
+        stream = source.streams.video[0]
+        copy = sink.add_stream_from_template(stream)
+        begin = round(0.5 / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts - begin, packet.dts - begin
+                packet.stream = copy
+                sink.mux(packet)
+    whole.unlink()
+    return path
+
+
+def damaged(path, make_clip):
+    """A clip with a packet of noise in it."""
+    make_clip(path, gop=20, num_frames=40)
+    data = bytearray(path.read_bytes())
+    begin = data.index(b'mdat') + len(data) // 2
+    data[begin : begin + 600] = np.random.default_rng(0).bytes(600)
+    path.write_bytes(data)
+    return path
+
+
+def test_checker_and_reader_agree(tmp_path, converter, clips, make_clip):
+    for file in clips.values():
+        shutil.copy(file, tmp_path)
+    trimmed(tmp_path / 'trimmed.mp4', make_clip)
+    damaged(tmp_path / 'damaged.mp4', make_clip)
+    joined(tmp_path)
+    latin1_title(tmp_path / 'title.avi')
+    (tmp_path / 'empty.mp4').touch()
+    out = tmp_path / 'bad.txt'
+    converter.run('check_videos', tmp_path, '--out', out)
+    bad = {line.split('\t')[0] for line in out.read_text().splitlines()}
+    unreadable = set()
+    for path in tmp_path.glob('*.*'):
+        if path != out:
+            try:
+                with read_errors(), open_video(str(path)) as reader:
+                    reader.read(range(reader.num_frames))
+            except VideoReadError:
+                unreadable.add(path.name)
+    assert bad == unreadable == {'damaged.mp4', 'empty.mp4'}
+
+
+def test_checker_counts_videos_whose_clips_repeat_frames(tmp_path, converter, capsys):
+    write_video(tmp_path / 'v' / 'short.mp4', frames=30, fps=30)
+    write_video(tmp_path / 'v' / 'slow.mp4', frames=30, fps=5)
+    write_video(tmp_path / 'v' / 'fine.mp4', frames=30, fps=8)
+    config = ROOT / 'configs' / 'mae_st_vitl_k400.py'
+    args = (tmp_path / 'v', '--out', tmp_path / 'bad.txt', '--for', config, '--quick')
+    assert converter.run('check_videos', *args) == 0
+    told = capsys.readouterr().out
+    assert '1 videos are shorter than a clip of 2.13 seconds' in told
+    assert '1 videos hold fewer than the 7.5 frames/s' in told

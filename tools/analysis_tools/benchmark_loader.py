@@ -27,26 +27,15 @@ import json
 import os
 import platform
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
-from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
-from loader_benchmark.timing import (
-    TimedLoader,
-    one_thread,
-    soak,
-    summarise,
-    time_loaders,
-    time_transforms,
-    video_keys,
-)
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import Dataset
 
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.compat.versions import version_of
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import scan_folder
 from mmmae_st.datasets.readers import BACKENDS, VideoReadError
@@ -54,6 +43,23 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, random_scene
 from mmmae_st.datasets.synthetic.scenes import render
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.fileio.video_writer import write_video
+
+try:
+    from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
+    from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
+    from loader_benchmark.timing import (
+        TimedLoader,
+        one_thread,
+        soak,
+        summarise,
+        time_loaders,
+        time_transforms,
+        video_keys,
+    )
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f'benchmark_loader.py needs a checkout: its references are not in the package ({missing})'
+    ) from missing
 
 SYNTHETIC = ClipSettings(num_frames=300, height=256, width=340)
 NUM_SYNTHETIC = 8
@@ -210,12 +216,7 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
 def machine() -> dict:
     """CPU and versions."""
     packages = ('torch', 'av', 'decord', 'mmaction2', 'opencv-python-headless')
-    found: dict[str, str | None] = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except ImportError:
-            found[package] = None
+    found = {package: version_of(package) for package in packages}
     return dict(cpus=os.cpu_count(), cpu=platform.processor() or platform.machine(), **found)
 
 

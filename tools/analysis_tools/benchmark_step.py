@@ -16,7 +16,6 @@ import argparse
 import copy
 import json
 import platform
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,6 @@ from mmmae_st.analysis.pretraining_cost import find_masks, pretraining_cost
 from mmmae_st.analysis.step_time import Timing, kept_bytes, matmul, peak_memory, time_in_turn
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
 from mmmae_st.models.weights import Weights, to_mae_st
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -86,7 +83,10 @@ class Step:
         self.model = model.to(args.device)
         self.batch = batch
         wrapper = copy.deepcopy(cfg.optim_wrapper)
-        wrapper.type = 'mmmae_st.BFloat16OptimWrapper' if args.amp else 'OptimWrapper'
+        wrapper.type = 'OptimWrapper'
+        wrapper.pop('force_bfloat16', None)
+        if args.amp:  # what was asked for is measured, on any hardware
+            wrapper.update(type='mmmae_st.BFloat16OptimWrapper', force_bfloat16=True)
         wrapper.accumulative_counts = 1
         self.wrapper = build_optim_wrapper(self.model, wrapper)
         self.forward = torch.compile(model) if args.compile else model
@@ -123,23 +123,24 @@ class Reference(torch.nn.Module):
 
     def __init__(self, ours: torch.nn.Module) -> None:
         super().__init__()
-        sys.path.insert(0, str(ROOT / 'tests'))
         try:
             from references.mae_st import MaeStPretrain
-        except ImportError as error:
-            raise SystemExit(f'--reference needs a checkout with its tests: {error}') from error
+        except ModuleNotFoundError as missing:
+            raise SystemExit(
+                f'--reference needs a checkout: the references are not in the package ({missing})'
+            ) from missing
         require_plain(ours, '--reference')
         backbone, decoder, head = ours.backbone, ours.decoder, ours.head
         t, h, _ = backbone.grid
         self.plain = MaeStPretrain(
             decoder_embed_dim=decoder.embed_dims,
             decoder_depth=len(decoder.blocks),
-            decoder_num_heads=decoder.blocks[0].attn.num_heads,
+            decoder_num_heads=decoder.num_heads,
             norm_pix_loss=head.target == 'normalized_pixels',
             encoder=dict(
                 embed_dim=backbone.embed_dims,
                 depth=len(backbone.blocks),
-                num_heads=backbone.blocks[0].attn.num_heads,
+                num_heads=backbone.num_heads,
                 img_size=h * backbone.patch_size,
                 num_frames=t * backbone.tubelet_size,
                 patch_size=backbone.patch_size,
@@ -183,11 +184,11 @@ class HuggingFace(torch.nn.Module):
             tubelet_size=backbone.tubelet_size,
             hidden_size=backbone.embed_dims,
             num_hidden_layers=len(backbone.blocks),
-            num_attention_heads=backbone.blocks[0].attn.num_heads,
+            num_attention_heads=backbone.num_heads,
             intermediate_size=4 * backbone.embed_dims,
             decoder_hidden_size=decoder.embed_dims,
             decoder_num_hidden_layers=len(decoder.blocks),
-            decoder_num_attention_heads=decoder.blocks[0].attn.num_heads,
+            decoder_num_attention_heads=decoder.num_heads,
             decoder_intermediate_size=4 * decoder.embed_dims,
             norm_pix_loss=ours.head.target == 'normalized_pixels',
         )

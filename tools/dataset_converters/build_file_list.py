@@ -22,7 +22,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from common import write_lines
+from common import list_lines, write_lines
 from official_lists import (
     Entry,
     read_hmdb51,
@@ -138,7 +138,7 @@ def build(args: argparse.Namespace) -> str:
             )
     labels = {label for _, label in pairs if label is not None}
     if not labels:
-        write_lines(args.out, (path for path, _ in pairs))
+        records = [dict(path=path) for path, _ in pairs]
         about = 'without labels'
     elif any(label is None for _, label in pairs):
         raise ValueError('some of the listed videos have a label and others have none')
@@ -146,8 +146,9 @@ def build(args: argparse.Namespace) -> str:
         raise ValueError('--classes is needed for a list with labels')
     else:
         ids = class_ids(args.classes, official, labels)
-        write_lines(args.out, (f'{path}{separator}{ids[label]}' for path, label in pairs))  # type: ignore[index]
+        records = [dict(path=path, label=ids[label]) for path, label in pairs]  # type: ignore[index]
         about = f'of {len(labels)} classes ({len(ids)} in {args.classes})'
+    write_lines(args.out, list_lines(records, separator))
     report = f'{args.out}: {len(pairs)} videos {about}'
     missing_path = f'{args.out}.missing.txt'
     if missing:

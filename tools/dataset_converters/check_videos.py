@@ -4,19 +4,31 @@ r"""Decode every video of a folder or of a list and write down what cannot be re
     python tools/dataset_converters/check_videos.py data/k400/videos --list train.txt \
         --out bad.txt --good-list train_readable.txt
 
-The report has one line a video, path and cause parted by a tab. Found are files that do not open,
-have no video or no frame, fail or are damaged midway, end early, crash or hang the decoder. Exit
-code 1 if there is any.
+The report has one line a video, path and cause parted by a tab. Found are files that training could
+not read, by the same reader: those that do not open, have no video or no frame, fail or are damaged
+midway, crash or hang the decoder; and files that end before what they announce. Exit code 1 if
+there is any. With --for CONFIG, videos too short for its clips, or of too few frames a second, are
+counted.
 """
 
 import argparse
 import sys
 from dataclasses import dataclass
 
-import av
-from common import add_parallel_arguments, run_parallel, write_lines
+from common import (
+    add_parallel_arguments,
+    list_lines,
+    run_parallel,
+    write_causes,
+    write_lines,
+)
+from decoding import pictures
+from needs import add_needs_argument, needs_of_config, what_repeats
 
-from mmmae_st.datasets.annotations import join_inside, parse_line, scan_folder
+from mmmae_st.command_line import short_errors
+from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.readers import open_video
+from mmmae_st.datasets.readers.container import open_container, video_stream
 
 
 @dataclass(frozen=True)
@@ -28,63 +40,37 @@ class Job:
     quick: bool
 
 
-def check(job: Job) -> None:
-    """Decode a video, or its beginning, middle and end.
+def check(job: Job) -> tuple[int, float]:
+    """Decode a video, or its beginning, middle and end; returns frames and frames a second.
 
     Raises:
-        OSError, ValueError: The video is not sound.
+        OSError, ValueError, VideoReadError: The video is not sound.
     """
-    with av.open(job.path) as container:
-        if not container.streams.video:
-            raise ValueError('has no video stream')
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        if job.quick:
-            _check_points(container, stream)
-        else:
-            _check_all(container, stream)
+    with open_video(job.path) as reader:
+        frames, fps = reader.num_frames, reader.fps
+        reader.read(sorted({0, frames // 2, frames - 1}))
+    if not job.quick:
+        _check_all(job.path, frames)
+    return frames, fps
 
 
-def _check_all(container: av.container.InputContainer, stream: av.VideoStream) -> None:
+def _check_all(path: str, frames: int) -> None:
+    with open_container(path) as container:
+        stream = video_stream(container)
+        announced = stream.frames
+        packets = sum(bool(packet.size) for packet in container.demux(stream))
+    # A few frames less than announced are common.
+    if packets < 0.9 * announced:
+        raise ValueError(f'ends early: {packets} of {announced} frames')
     count = 0
     try:
-        for frame in container.decode(stream):
-            if frame.is_corrupt:
-                raise ValueError('is damaged')
+        for _ in pictures(path):
             count += 1
-    except (av.FFmpegError, ValueError) as error:
+    except (OSError, ValueError) as error:
         cause = getattr(error, 'strerror', None) or error
         raise ValueError(f'after {count} frames: {cause}') from error
-    if count == 0:
-        raise ValueError('has no frame')
-    # A few frames less than announced are common, in files cut without being re-encoded.
-    if count < 0.9 * stream.frames:
-        raise ValueError(f'ends early: {count} of {stream.frames} frames')
-
-
-def _check_points(container: av.container.InputContainer, stream: av.VideoStream) -> None:
-    begin = stream.start_time or 0
-    length = stream.duration or 0
-    for share in (0.0, 0.5, 0.95):
-        if share:
-            container.seek(begin + int(share * length), stream=stream)
-        frame = next(container.decode(stream), None)
-        if frame is None:
-            raise ValueError(f'has no frame at {share:.0%}')
-        if frame.is_corrupt:
-            raise ValueError(f'is damaged at {share:.0%}')
-
-
-def read_lines(args: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The lines to check, as they are in the list, and the path that each names."""
-    if args.list is None:
-        paths = [record['path'] for record in scan_folder(args.root)]
-        return paths, paths
-    with open(args.list, encoding='utf-8-sig') as file:
-        lines = [line.rstrip('\n') for line in file if line.strip()]
-    if not lines:
-        raise ValueError(f'list {args.list!r} names no video')
-    return lines, [parse_line(line, None)['path'] for line in lines]
+    if count < frames:
+        raise ValueError(f'ends early: {count} of {frames} frames')
 
 
 def parse_args() -> argparse.Namespace:
@@ -99,6 +85,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quick', action='store_true', help='decode only at the beginning, middle and end'
     )
+    add_needs_argument(parser)
     add_parallel_arguments(parser)
     return parser.parse_args()
 
@@ -106,20 +93,30 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Check all; 1 if a video is unreadable."""
     args = parse_args()
-    lines, paths = read_lines(args)
-    jobs = [
-        Job(number, join_inside(args.root, args.root, path), args.quick)
-        for number, path in enumerate(paths)
-    ]
-    bad = {
-        outcome.task.number: outcome.error
-        for outcome in run_parallel(check, jobs, args.workers, args.timeout)
-        if outcome.error is not None
-    }
-    write_lines(args.out, (f'{paths[number]}\t{bad[number]}' for number in sorted(bad)))
-    if args.good_list:
-        write_lines(args.good_list, (line for i, line in enumerate(lines) if i not in bad))
-    print(f'{len(bad)} of {len(lines)} videos are unreadable, see {args.out}')
+    with short_errors():
+        needs = needs_of_config(args.config) if args.config else None
+        records = read_list(args.list) if args.list else scan_folder(args.root)
+        paths = [records.path(number) for number in range(len(records))]
+        jobs = [
+            Job(number, join_inside(args.root, args.root, path), args.quick)
+            for number, path in enumerate(paths)
+        ]
+    bad: dict[int, str] = {}
+    found = []
+    for outcome in run_parallel(check, jobs, args.workers, args.timeout):
+        if outcome.error is not None:
+            bad[outcome.task.number] = outcome.error
+        else:
+            found.append(outcome.value)
+    with short_errors():
+        write_causes(args.out, [(paths[number], bad[number]) for number in sorted(bad)])
+        if args.good_list:
+            good = [number for number in range(len(records)) if number not in bad]
+            lines = map(records.line, good) if args.list else list_lines(records[good])
+            write_lines(args.good_list, lines)
+    print(f'{len(bad)} of {len(records)} videos are unreadable, see {args.out}')
+    for line in what_repeats(needs, found):
+        print(line)
     return bool(bad)
 
 

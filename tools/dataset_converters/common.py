@@ -1,21 +1,22 @@
-"""What the tools of this folder share: worker processes, files written whole, file lists."""
+"""What the tools of this folder share: worker processes, files written whole, names of files."""
 
 import argparse
 import glob
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from itertools import islice
 from typing import Any
 
 from mmengine.utils import ProgressBar
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from mmmae_st.datasets.annotations import parse_line
+from mmmae_st.datasets.readers import VideoReadError
 
 
 @dataclass(frozen=True)
@@ -27,52 +28,10 @@ class Outcome:
     error: str | None = None
 
 
-class _Worker:
-    """A process that works off one task at a time and can be killed while it does."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.connection, remote = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(
-            target=_serve, args=(function, remote, self.connection), daemon=True
-        )
-        self.process.start()
-        remote.close()  # ours is the only other end: a crash of the process closes the pipe
-        self.task: Any = None
-        self.deadline = 0.0
-
-    def give(self, task: Any, timeout: float) -> None:
-        self.task = task
-        self.deadline = time.monotonic() + timeout
-        self.connection.send(task)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-
-def _serve(function: Callable[[Any], Any], connection: Connection, other_end: Connection) -> None:
-    other_end.close()  # a forked copy: open, it would hide the death of the parent
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer: tuple[Any, str | None] = (function(task), None)
-        except Exception as error:  # a file can fail in any way
-            answer = (None, in_one_line(error))
-        try:
-            connection.send(answer)
-        except BrokenPipeError:  # the parent was killed
-            return
-
-
 def in_one_line(error: Exception) -> str:
     """What an exception says, with its kind unless it is one of ours."""
     text = ' '.join(str(getattr(error, 'strerror', None) or error).split())
-    if type(error) is ValueError and text:
+    if text and (type(error) is ValueError or isinstance(error, VideoReadError)):
         return text
     return f'{type(error).__name__}: {text}'
 
@@ -95,45 +54,36 @@ def run_parallel(
     """
     if not tasks:
         return
-    waiting = deque(tasks)
-    pool = [_Worker(function) for _ in range(min(workers, len(tasks)))]
-    idle = list(pool)
-    busy: list[_Worker] = []
+    waiting = iter(tasks)
+    running: dict[ProcessFuture, Any] = {}
     bar = ProgressBar(len(tasks), file=sys.stderr)
+    pool = ProcessPool(max_workers=min(workers, len(tasks)))
     try:
-        while waiting or busy:
-            while waiting and idle:
-                worker = idle.pop()
-                worker.give(waiting.popleft(), timeout)
-                busy.append(worker)
-            patience = min(worker.deadline for worker in busy) - time.monotonic()
-            ready = wait([worker.connection for worker in busy], max(patience, 0))
-            for worker in list(busy):
-                task = worker.task
-                if worker.connection in ready:
-                    try:
-                        outcome = Outcome(task, *worker.connection.recv())
-                    except (EOFError, ConnectionResetError):
-                        worker.process.join()
-                        cause = f'crashed its process (exit code {worker.process.exitcode})'
-                        outcome = Outcome(task, error=cause)
-                elif time.monotonic() >= worker.deadline:
-                    outcome = Outcome(task, error=f'gave no answer within {timeout:g} seconds')
-                else:
-                    continue
-                busy.remove(worker)
-                if worker.connection not in ready or not worker.process.is_alive():
-                    worker.stop()
-                    pool.remove(worker)
-                    worker = _Worker(function)
-                    pool.append(worker)
-                idle.append(worker)
+        while True:
+            for task in islice(waiting, 2 * workers - len(running)):
+                running[pool.schedule(function, args=[task], timeout=timeout)] = task
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 bar.update()
-                yield outcome
+                yield _outcome(running.pop(future), future, timeout)
     finally:
-        for worker in pool:
-            worker.stop()
+        pool.stop()
+        pool.join()
         print(file=sys.stderr)  # ends the line of the progress bar
+
+
+def _outcome(task: Any, future: ProcessFuture, timeout: float) -> Outcome:
+    try:
+        return Outcome(task, future.result())
+    except TimeoutError:
+        cause = f'gave no answer within {timeout:g} seconds'
+    except ProcessExpired as error:
+        cause = f'crashed its process (exit code {error.exitcode})'
+    except Exception as error:  # a file can fail in any way
+        cause = in_one_line(error)
+    return Outcome(task, error=cause)
 
 
 def partial_path(path: str) -> str:
@@ -168,20 +118,86 @@ def written_whole(path: str) -> Iterator[str]:
             os.remove(temporary)
 
 
+def target_names(paths: Iterable[str], are_folders: bool = False) -> dict[str, str]:
+    """The name without extension under which each file is written, sub-folders kept.
+
+    Args:
+        paths: Relative paths of files, or of folders, which have no extension.
+        are_folders: Whether they are folders.
+
+    Raises:
+        ValueError: Two of them would be written to one place, or one into another.
+    """
+    names = {path: path if are_folders else os.path.splitext(path)[0] for path in paths}
+    taken: dict[str, str] = {}
+    for path, name in names.items():
+        if name in taken:
+            raise ValueError(
+                f'{taken[name]!r} and {path!r} would be written to one place: rename one of them'
+            )
+        taken[name] = path
+    for path, name in names.items():
+        folder = os.path.dirname(name)
+        while folder:
+            if folder in taken:
+                raise ValueError(
+                    f'{path!r} would be written into what {taken[folder]!r} becomes: rename one '
+                    'of them'
+                )
+            folder = os.path.dirname(folder)
+    return names
+
+
+def require_apart(source: str, target: str) -> None:
+    """Check that neither of two folders lies in the other.
+
+    Raises:
+        ValueError: One does.
+    """
+    ends = os.path.realpath(source), os.path.realpath(target)
+    if os.path.commonpath(ends) in ends:
+        raise ValueError(f'source {source!r} and target {target!r} must not lie in each other')
+
+
+def on_one_line(text: str) -> str:
+    """Text that is one line and can be written, whatever a file is called."""
+    text = text.replace('\r', '\\r').replace('\n', '\\n').replace('\t', '\\t')
+    return text.encode('utf-8', 'backslashreplace').decode('utf-8')
+
+
 def write_lines(path: str, lines: Iterable[str]) -> None:
     """Write a text file whole, one line each."""
     with written_whole(path) as temporary, open(temporary, 'w', encoding='utf-8') as file:
         file.writelines(f'{line}\n' for line in lines)
 
 
-def write_failures(folder: str, lines: list[str]) -> None:
+def write_causes(path: str, causes: Iterable[tuple[str, str]]) -> None:
+    """Write a file of what failed and why, ``path<TAB>cause`` a line."""
+    write_lines(path, (f'{on_one_line(name)}\t{on_one_line(cause)}' for name, cause in causes))
+
+
+def write_failures(folder: str, causes: Iterable[tuple[str, str]]) -> None:
     """Write ``failed.txt`` to a folder, or remove that of a run before when nothing failed."""
     path = os.path.join(folder, 'failed.txt')
-    if lines:
-        write_lines(path, sorted(lines))
+    if causes:
+        write_causes(path, sorted(causes))
         print(f'what failed and why: {path}')
     elif os.path.exists(path):
         os.remove(path)
+
+
+def list_lines(records: Iterable[dict], separator: str = ' ') -> Iterator[str]:
+    """Lines of an annotation list.
+
+    Raises:
+        ValueError: A file's name cannot stand in a list: it holds a line break, for instance.
+    """
+    for record in records:
+        path = record['path']
+        line = f'{path}{separator}{record["label"]}' if 'label' in record else path
+        if '\n' in line or on_one_line(path) != path or parse_line(line, None) != record:
+            raise ValueError(f'file name {path!r} cannot stand in a list: rename the file')
+        yield line
 
 
 def add_parallel_arguments(parser: argparse.ArgumentParser) -> None:

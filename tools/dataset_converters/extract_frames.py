@@ -12,14 +12,21 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import av
 import cv2
-from common import add_parallel_arguments, partial_path, positive, run_parallel, write_failures
-from resize_videos import new_size, upright
+from common import (
+    add_parallel_arguments,
+    partial_path,
+    positive,
+    require_apart,
+    run_parallel,
+    target_names,
+    write_failures,
+)
+from decoding import Scaler, new_size, pictures, upright_size, with_ends
 
+from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import scan_folder
 
 NAME = 'img_{:05d}.jpg'
@@ -38,48 +45,22 @@ class Job:
     quality: int
 
 
-def timed_frames(path: str, start: float) -> Iterator[tuple[float, float, av.VideoFrame]]:
-    """Frames from ``start`` on with the time they appear and disappear, in seconds.
-
-    The frame that shows at ``start`` comes first.
-    """
-    with av.open(path) as container:
-        if not container.streams.video:
-            raise ValueError('has no video stream')
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        origin, tick = stream.start_time or 0, stream.time_base
-        if start:
-            container.seek(origin + int(start / tick), stream=stream)
-        previous, begin = None, 0.0
-        for frame in container.decode(stream):
-            if frame.pts is None:
-                raise ValueError('has frames without a time')
-            time = float((frame.pts - origin) * tick)
-            if previous is not None:
-                yield begin, time, previous
-            previous, begin = frame, time
-        if previous is not None:
-            yield begin, begin + 1 / float(stream.average_rate or 30), previous
-
-
 def extract(job: Job) -> int:
     """Write the frames of one video; returns their number.
 
     Raises:
-        OSError, ValueError: The video cannot be read, or ends before ``start``.
+        OSError, ValueError, VideoReadError: The video cannot be read, or ends before ``start``.
     """
     partial = partial_path(job.target)
     os.makedirs(partial)
     count = 0
-    for _, end, frame in timed_frames(job.source, job.start):
+    scaler = Scaler()
+    for (_, frame), end in with_ends(pictures(job.source, job.start)):
         # The slack keeps rounded times from repeating one frame and dropping the next.
-        until = min(math.ceil((end - job.start) * job.fps - 0.01), _wanted(job))
+        until = min(math.ceil((float(end) - job.start) * job.fps - 0.01), _wanted(job))
         if count < until:
-            picture = upright(frame)
-            short_side = min(job.short_side, picture.width, picture.height)
-            size = new_size(picture.width, picture.height, short_side)
-            pixels = picture.reformat(*size, format='bgr24', interpolation='BICUBIC').to_ndarray()
+            size = new_size(*upright_size(frame), job.short_side)
+            pixels = scaler.rgb(frame, *size, order='bgr24')
             jpeg = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, job.quality])[1]
         while count < until:
             count += 1
@@ -124,21 +105,23 @@ def main() -> int:
     """Extract what is missing; 1 if a video failed."""
     args = parse_args()
     jobs, done = [], 0
-    for record in scan_folder(args.source):
-        target = os.path.join(args.target, os.path.splitext(record['path'])[0])
+    with short_errors():
+        require_apart(args.source, args.target)
+        names = target_names(record['path'] for record in scan_folder(args.source))
+    size = (args.short_side, args.fps, args.start, args.stop, args.quality)
+    for path, name in names.items():
+        target = os.path.join(args.target, name)
         if os.path.isdir(target):
             done += 1
-            continue
-        source = os.path.join(args.source, record['path'])
-        size = (args.short_side, args.fps, args.start, args.stop, args.quality)
-        jobs.append(Job(source, target, *size))
+        else:
+            jobs.append(Job(os.path.join(args.source, path), target, *size))
     print(f'{len(jobs)} videos to write as frames, {done} are there already')
     frames, failures = 0, []
     for outcome in run_parallel(extract, jobs, args.workers, args.timeout):
         if outcome.error is None:
             frames += outcome.value
         else:
-            failures.append(f'{outcome.task.source}\t{outcome.error}')
+            failures.append((outcome.task.source, outcome.error))
     print(f'{frames} frames of {len(jobs) - len(failures)} videos, failed {len(failures)}')
     write_failures(args.target, failures)
     return bool(failures)

@@ -3,6 +3,7 @@
     python tools/model_converters/convert.py IN OUT                  to this project
     python tools/model_converters/convert.py IN OUT --to mae_st      to facebookresearch/mae_st
     python tools/model_converters/convert.py IN OUT --to timm        to a 2-D ViT of timm
+    python tools/model_converters/convert.py IN OUT --to timm_avg    the same with global_pool='avg'
 
 IN is recognised by its parameters: a checkpoint of this project (pretraining, recogniser,
 detector), of mae_st or PySlowFast (pretrained or fine-tuned), of VideoMAE (its authors' or Hugging
@@ -18,6 +19,7 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import timm
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('source', metavar='IN', help='file, or http(s) address')
     parser.add_argument('out', metavar='OUT', help='file to write')
-    parser.add_argument('--to', choices=['mmmae_st', 'mae_st', 'timm'], default='mmmae_st')
+    parser.add_argument('--to', choices=list(CONVERTERS), default='mmmae_st')
     parser.add_argument('--prefix', help='take only the parameters whose names begin so')
     args = parser.parse_args(argv)
     if os.path.exists(args.out) and os.path.samefile(args.source, args.out):
@@ -65,6 +67,8 @@ def convert(source: str, out: str, target: str, prefix: str | None) -> None:
     weights = to_ours(read_checkpoint(source), prefix)
     print(f'{source}: {summarise(weights.state, weights.source, weights.config)}')
     state, report = CONVERTERS[target](weights)
+    for note in weights.notes:
+        print(f'note: {note}')
     print_config(weights.config)
     print_report(report, weights)
     if not report.is_complete():
@@ -108,9 +112,11 @@ def convert_to_mae_st(weights: Weights) -> tuple[dict[str, Tensor], LoadReport]:
     return state, LoadReport(matched=list(state), left_out=left_out + weights.left_out)
 
 
-def convert_to_timm(weights: Weights) -> tuple[dict[str, Tensor], LoadReport]:
+def convert_to_timm(
+    weights: Weights, global_pool: str = 'token'
+) -> tuple[dict[str, Tensor], LoadReport]:
     """The names of timm; checked against timm's model."""
-    state, left_out = to_timm(weights)
+    state, left_out = to_timm(weights, global_pool)
     patch_size, width = state['patch_embed.proj.weight'].shape[-1], state['cls_token'].shape[2]
     side = round((state['pos_embed'].shape[1] - 1) ** 0.5)
     with torch.device('meta'):
@@ -122,6 +128,7 @@ def convert_to_timm(weights: Weights) -> tuple[dict[str, Tensor], LoadReport]:
             depth=1 + max(int(n.split('.')[1]) for n in state if n.startswith('blocks.')),
             num_heads=1,
             num_classes=0,
+            global_pool=global_pool,
         )
     wanted = model.state_dict()
     report = LoadReport(left_out=left_out + weights.left_out)
@@ -136,7 +143,12 @@ def convert_to_timm(weights: Weights) -> tuple[dict[str, Tensor], LoadReport]:
     return state, report
 
 
-CONVERTERS = dict(mmmae_st=convert_to_ours, mae_st=convert_to_mae_st, timm=convert_to_timm)
+CONVERTERS = dict(
+    mmmae_st=convert_to_ours,
+    mae_st=convert_to_mae_st,
+    timm=convert_to_timm,
+    timm_avg=partial(convert_to_timm, global_pool='avg'),
+)
 
 
 def without_unknown(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +158,8 @@ def without_unknown(arguments: dict[str, Any]) -> dict[str, Any]:
         known['num_heads'] = 1
     if known.get('cls_token', 'none') is None:
         known['cls_token'] = 'none'
+    if known.get('out_type', 'tokens') is None:
+        known['out_type'] = 'pooled'
     if isinstance(known.get('arch'), dict):
         known['arch'] = dict(known['arch'], num_heads=known['arch']['num_heads'] or 1)
     return known

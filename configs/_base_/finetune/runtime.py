@@ -8,12 +8,6 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_hooks = dict(
-    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='acc/top1', rule='greater')
+    checkpoint=dict(save_best='acc/top1', rule='greater'),
+    broken_videos=dict(type='mmmae_st.BrokenVideosHook'),
 )
-custom_hooks = [
-    dict(type='mmmae_st.StepSeedHook'),
-    dict(type='mmmae_st.ThroughputHook'),
-    dict(type='mmmae_st.BrokenVideosHook'),
-    dict(type='mmmae_st.ExplosionHook'),
-    dict(type='mmmae_st.PreemptionHook'),
-]

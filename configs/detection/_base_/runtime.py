@@ -3,12 +3,4 @@ _base_ = '../../_base_/default_runtime.py'
 
 default_scope = 'mmaction'
 custom_imports = dict(imports=['mmmae_st.compat.mmdet'], allow_failed_imports=False)
-default_hooks = dict(
-    checkpoint=dict(type='mmmae_st.SafeCheckpointHook', save_best='mAP/overall', rule='greater')
-)
-custom_hooks = [
-    dict(type='mmmae_st.StepSeedHook'),
-    dict(type='mmmae_st.ThroughputHook'),
-    dict(type='mmmae_st.ExplosionHook'),
-    dict(type='mmmae_st.PreemptionHook'),
-]
+default_hooks = dict(checkpoint=dict(save_best='mAP/overall', rule='greater'))

@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 
 
@@ -32,17 +33,22 @@ class BaseReader(metaclass=ABCMeta):
     Attributes:
         num_frames (int): Number of frames.
         fps (float): Frames per second; 0 when the source does not tell.
+        times (np.ndarray | None): (num_frames,) float64, rising, seconds at which the frames
+            appear; None when the source does not tell.
     """
 
     num_frames: int
     fps: float
+    times: np.ndarray | None = None
 
     @abstractmethod
-    def read(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+    def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """Decode frames.
 
         Args:
             indices (Sequence[int]): Frame numbers in [0, num_frames), any order, repeats allowed.
+            short_side (int | None): Bounds the memory of large frames: see :func:`shrink`.
+                Defaults to None, the frames as they are.
 
         Returns:
             dict[int, np.ndarray]: Frame number to (H, W, 3) uint8 RGB, all of one size. Treat the
@@ -61,6 +67,28 @@ class BaseReader(metaclass=ABCMeta):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def shrink(image: np.ndarray, short_side: int | None) -> np.ndarray:
+    """Divide the size of a large image by the whole number that leaves its short side just enough.
+
+    Each pixel is the mean of a square of pixels; what is left over at the right and the bottom is
+    cut off. Images with a short side below twice ``short_side`` stay as they are.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8.
+        short_side (int | None): The least that is left of the short side; None for no change.
+
+    Returns:
+        np.ndarray: (H // n, W // n, 3) uint8 with n = min(H, W) // short_side.
+    """
+    height, width = image.shape[:2]
+    factor = min(height, width) // short_side if short_side else 1
+    if factor < 2:
+        return image
+    height, width = height // factor, width // factor
+    whole = image[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def check_frames(frames: dict[int, np.ndarray], indices: Sequence[int]) -> dict[int, np.ndarray]:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from mmengine.fileio import get, join_path, list_dir_or_file
 
-from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
 
 
 def frame_pattern(frame_tmpl: str) -> re.Pattern:
@@ -47,9 +47,10 @@ class FrameFolderReader(BaseReader):
         self._backend_args = backend_args
         self.num_frames = len(self._names)
 
-    def read(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+    def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
-        return check_frames({index: self._load(index) for index in set(indices)}, indices)
+        frames = {index: shrink(self._load(index), short_side) for index in set(indices)}
+        return check_frames(frames, indices)
 
     def _load(self, index: int) -> np.ndarray:
         name = self._names[index]

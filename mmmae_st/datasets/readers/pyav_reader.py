@@ -1,33 +1,54 @@
 """PyAV behind the reader interface: exact frames, decoding only what is needed.
 
-All packets are read once without decoding them; their sorted presentation times number the frames.
+All packets are read once without decoding them, and their times number the frames (numbering.py).
 A wanted frame is decoded from the last keyframe shown at or before it, so the leading pictures of
 an open group are never taken from the wrong side. Frames that nobody wants and nothing refers to
-are not decoded (``skip_frame``), and colours are converted for wanted frames only. Where the times
-do not serve, the file is decoded from its start and the frames are counted.
+are not decoded (``skip_frame``), and colours are converted for wanted frames only. Where this does
+not serve (no times, a seek that fails, a frame that comes out damaged or not at all), the file is
+decoded from its start.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, cast
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, islice
+from typing import BinaryIO
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
-from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames
+from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
+from mmmae_st.datasets.readers.container import (
+    is_damaged,
+    open_container,
+    orientation,
+    upright,
+    video_stream,
+)
+from mmmae_st.datasets.readers.numbering import (
+    KeyPacket,
+    Numbering,
+    begin_as_decoded,
+    frame_rate,
+    has_split_fields,
+    in_seconds,
+    number_by_dts,
+    number_by_pts,
+    packet_times,
+)
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
 # Decoders that skip a packet's own frame; others (AV1) would skip one that is still on its way.
 SKIPPING_DECODERS = ('h264', 'hevc')
+PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE; 0 is unknown, more is interlaced
 
 
 class PyAVReader(BaseReader):
     """Reads frames with PyAV (FFmpeg), one thread, for loader workers run side by side.
 
-    Frames are turned upright by the rotation that the file states.
+    Frames are turned and mirrored as the file states.
 
     Args:
         source (str | BinaryIO): Local path or file object.
@@ -38,17 +59,22 @@ class PyAVReader(BaseReader):
     """
 
     def __init__(self, source: str | BinaryIO) -> None:
-        self._container = av.open(source, mode='r', metadata_errors='ignore')
+        self._source = source
+        self._reformatter = VideoReformatter()
+        self._open()
         try:
-            stream = self._container.streams.best('video')
-            if stream is None:
-                raise VideoReadError('no video stream')
-            if stream.codec_context is None:
-                raise VideoReadError('no decoder for the video stream')
-            self._stream = cast(VideoStream, stream)
-            self._stream.thread_count = 1
-            self._reformatter = VideoReformatter()
-            self._number_frames()
+            self._numbering = self._number_frames()
+            times: Sequence[int | None]
+            if self._numbering:
+                times = self._numbering.times
+            else:
+                times = [frame.pts for frame in self._decode_all()]
+            self.num_frames = len(times)
+            if self.num_frames == 0:
+                raise VideoReadError('no frame in the video stream')
+            self.times = in_seconds(times, self._stream.time_base)
+            stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+            self.fps = frame_rate(stated, self.times)
         except BaseException:
             self.close()
             raise
@@ -57,60 +83,93 @@ class PyAVReader(BaseReader):
         """See :class:`BaseReader`."""
         self._container.close()
 
-    def _number_frames(self) -> None:
-        # Numbers only: the packets themselves would hold the whole file in memory.
-        packets = [
-            (packet.pts, packet.dts, packet.is_keyframe, packet.is_discard)
-            for packet in self._container.demux(self._stream)
-            if packet.size
-        ]
-        self._keys = sorted(
-            (pts, pts if dts is None else dts)
-            for pts, dts, is_key, _ in packets
-            if is_key and pts is not None
-        )
-        times = {pts for pts, _, _, is_discarded in packets if not is_discarded and pts is not None}
-        each_has_its_time = len(times) == sum(not is_discarded for *_, is_discarded in packets)
-        # AVI stores no presentation times; those made up are wrong where frames are reordered.
-        reordered_avi = (
-            self._container.format.name == 'avi' and self._stream.codec_context.has_b_frames
-        )
-        self._times: list[int] = []
-        if self._keys and each_has_its_time and not reordered_avi:
-            # Pictures shown before the first keyframe refer to what the file does not hold.
-            self._times = sorted(time for time in times if time >= self._keys[0][0])
-        self.num_frames = len(self._times) or sum(1 for _ in self._decode_all())
-        if self.num_frames == 0:
-            raise VideoReadError('no frame in the video stream')
-        self.fps = self._frame_rate()
+    def _open(self) -> None:
+        self._container = open_container(self._source)
+        try:
+            self._stream = video_stream(self._container)
+        except BaseException:
+            self.close()
+            raise
+        self._is_primed = False
 
-    def _frame_rate(self) -> float:
-        """The rate that the file states, or the measured one where they differ by over 10 %."""
-        stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-        if len(self._times) < 2 or self._stream.time_base is None:
-            return stated
-        seconds = float((self._times[-1] - self._times[0]) * self._stream.time_base)
-        measured = (len(self._times) - 1) / seconds
-        return stated if 0.9 < stated / measured < 1.1 else measured
+    def _rewind(self) -> None:
+        """Open the file anew: some formats cannot seek to their start, others leave out frames."""
+        self.close()
+        if not isinstance(self._source, str):
+            self._source.seek(0)
+        self._open()
 
-    def read(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+    def _number_frames(self) -> Numbering | None:
+        """Number the frames by their times; None where they have to be counted."""
+        codec = self._stream.codec_context
+        demuxed = self._container.demux(self._stream)
+        self._first_packet = next(demuxed)
+        packets = packet_times(chain([self._first_packet], demuxed))
+        # These store no times of showing; those made up are wrong where frames are reordered.
+        if self._container.format.name in ('avi', 'asf') and codec.has_b_frames:
+            first = next(self._decode_all(), None)
+            held_back = self._stream.codec_context.decode(None)
+            return number_by_dts(packets, first.dts if first else None, len(held_back))
+        numbering = number_by_pts(packets)
+        if numbering is None:
+            return None
+        # PyAV before 18 does not tell the order of fields.
+        if codec.name == 'h264' and getattr(codec, 'field_order', 0) > PROGRESSIVE:
+            first_times = [frame.pts for frame in islice(self._decode_all(), 8)]
+            if has_split_fields(numbering.times, first_times):
+                return None
+        if numbering.times[0] == numbering.keys[0].time and packets[0].is_key:
+            return numbering
+        with suppress(av.FFmpegError):
+            return begin_as_decoded(numbering, (frame.pts for frame in self._decode_all()))
+        return numbering
+
+    def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
         wanted = sorted(set(indices))
         frames: dict[int, np.ndarray] = {}
-        if self._times:
-            for key, run in self._runs(wanted):
-                frames.update(self._decode_run(key, run))
-        if len(frames) < len(wanted):  # no times, bad seeking, or keyframes that are none
-            frames = dict(self._decode_counting(wanted))
+        if self._numbering:
+            with suppress(av.FFmpegError, VideoReadError):
+                for key, run in self._runs(self._numbering, wanted):
+                    decoded = self._decode_run(self._numbering, key, run)
+                    for index, frame in self._select(decoded, run):
+                        frames[index] = self._to_rgb(frame, short_side)
+        if len(frames) < len(wanted):
+            for index, frame in self._select(self._decode_all(), wanted):
+                frames[index] = self._to_rgb(frame, short_side)
         return check_frames(frames, wanted)
 
-    def _runs(self, wanted: list[int]) -> Iterator[tuple[int, list[int]]]:
+    def _select(
+        self, frames: Iterator[av.VideoFrame], wanted: list[int]
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The wanted frames, with their numbers, among those that a decoder gives."""
+        if self._numbering is None:
+            numbers = {i: i for i in wanted}
+            timed: Iterable[tuple[int | None, av.VideoFrame]] = enumerate(frames)
+        else:
+            numbers = {self._numbering.times[i]: i for i in wanted}
+            timed = self._numbering.timed(frames)
+        damaged = False
+        for time, frame in timed:
+            # What refers to a damaged frame is damaged, too.
+            damaged = is_damaged(frame) or (damaged and not frame.key_frame)
+            if time in numbers:
+                index = numbers.pop(time)
+                if damaged:
+                    raise VideoReadError(f'frame {index} is damaged')
+                yield index, frame
+            if not numbers:
+                return
+
+    def _runs(
+        self, numbering: Numbering, wanted: list[int]
+    ) -> Iterator[tuple[KeyPacket, list[int]]]:
         """Split frame numbers into runs decoded without a seek; yield (keyframe, run)."""
-        key_times = [time for time, _ in self._keys]
-        run_key, run = -1, list[int]()
+        times, keys = numbering.times, numbering.keys
+        run_key, run = keys[0], list[int]()
         for index in wanted:
-            key = bisect_right(key_times, self._times[index]) - 1
-            key_index = bisect_right(self._times, key_times[key]) - 1
+            key = keys[bisect_right(keys, times[index], key=lambda key: key.time) - 1]
+            key_index = bisect_right(times, key.time) - 1
             if run and key_index - run[-1] >= MIN_SEEK_GAP:
                 yield run_key, run
                 run = []
@@ -119,45 +178,59 @@ class PyAVReader(BaseReader):
             run.append(index)
         yield run_key, run
 
-    def _decode_run(self, key: int, run: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """Decode from a keyframe on; yield (frame number, frame) of what is in the run."""
-        numbers = {self._times[index]: index for index in run}
-        to_feed = set(numbers)
+    def _decode_run(
+        self, numbering: Numbering, key: KeyPacket, run: list[int]
+    ) -> Iterator[av.VideoFrame]:
+        """Decode from a keyframe on until the frames of the run are out."""
+        to_feed = {numbering.times[index] for index in run}
         codec = self._stream.codec_context
-        skipping = codec.codec.name in SKIPPING_DECODERS
-        for packet in self._packets_from(key):
-            codec.skip_frame = 'NONREF' if skipping and packet.pts not in to_feed else 'DEFAULT'
-            frames = codec.decode(packet if packet.size else None)
-            to_feed.discard(packet.pts)
-            if not to_feed and packet.size:
-                frames += codec.decode(None)
-            for frame in frames:
-                if frame.pts in numbers:
-                    yield numbers[frame.pts], self._to_rgb(frame)
+        skipping = codec.codec.name in SKIPPING_DECODERS and not numbering.by_dts
+        key_pts = None
+        for packet in self._packets_from(numbering, key):
+            if key_pts is None:
+                key_pts = packet.pts
+            time = numbering.stamp(packet)
+            codec.skip_frame = 'NONREF' if skipping and time not in to_feed else 'DEFAULT'
+            for frame in codec.decode(packet if packet.size else None):
+                if frame.pts == key_pts and not frame.key_frame:
+                    return  # some containers call every packet a keyframe
+                yield frame
+            to_feed.discard(time)
             if not to_feed:
+                if packet.size:
+                    yield from codec.decode(None)
                 return
 
-    def _packets_from(self, key: int) -> Iterator[av.Packet]:
-        time, decode_time = self._keys[key]
-        self._container.seek(decode_time, stream=self._stream)
+    def _packets_from(self, numbering: Numbering, key: KeyPacket) -> Iterator[av.Packet]:
+        if key.seek_to is None:
+            self._rewind()
+            yield from self._container.demux(self._stream)
+            return
+        self._prime()
+        self._container.seek(key.seek_to, stream=self._stream)
         packets = self._container.demux(self._stream)
         for packet in packets:  # a seek may land on an earlier keyframe
-            if packet.is_keyframe and packet.pts == time:
+            if packet.is_keyframe and numbering.stamp(packet) == key.stamp:
                 yield packet
                 yield from packets
 
-    def _decode_counting(self, wanted: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-        for index, frame in enumerate(self._decode_all()):
-            if index in wanted:
-                yield index, self._to_rgb(frame)
-            if index == wanted[-1]:
-                return
+    def _prime(self) -> None:
+        """Show the decoder the first packet: it may hold what later keyframes do not repeat.
+
+        Such is the version of x264 (H.264 4:4:4 before build 151 cannot be decoded without) or a
+        palette.
+        """
+        if not self._is_primed:
+            self._is_primed = True
+            codec = self._stream.codec_context
+            codec.skip_frame = 'ALL' if codec.codec.name in SKIPPING_DECODERS else 'DEFAULT'
+            with suppress(av.FFmpegError):
+                codec.decode(self._first_packet)
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:
-        self._container.seek(0)
-        self._stream.codec_context.skip_frame = 'DEFAULT'
-        return self._container.decode(self._stream)
+        self._rewind()
+        yield from self._container.decode(self._stream)
 
-    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+    def _to_rgb(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
         image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
-        return np.rot90(image, frame.rotation // 90).copy() if frame.rotation else image
+        return upright(shrink(image, short_side), orientation(frame))

@@ -21,6 +21,7 @@ from mmmae_st.datasets.synthetic.scenes import (
     render,
     shape_alpha,
 )
+from mmmae_st.fileio.atomic_file import remove_leftovers, write_whole
 from mmmae_st.fileio.video_writer import write_video
 
 # Raised when the same seed draws another clip than before: old files are then made anew.
@@ -182,9 +183,6 @@ def _prepare(folder: Path, wanted: set[Path], settings: ClipSettings) -> None:
     for path in folder.glob('clip_*.mp4'):
         if not is_same or path not in wanted:
             path.unlink()
-    for path in folder.glob('.clip_*.part'):
-        path.unlink()
+    remove_leftovers(folder)
     if not is_same:
-        part = file.with_suffix('.part')
-        part.write_text(record)
-        os.replace(part, file)
+        write_whole(file, record)

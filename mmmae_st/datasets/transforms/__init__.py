@@ -1,6 +1,7 @@
 """Transforms, in the order in which a pipeline uses them."""
 
 from mmmae_st.datasets.transforms.augment import ClipRandAugment, ClipRandomErasing
+from mmmae_st.datasets.transforms.box_loading import LoadBoxClip
 from mmmae_st.datasets.transforms.decoder_masking import DecoderMasking
 from mmmae_st.datasets.transforms.loading import LoadClips
 from mmmae_st.datasets.transforms.masking import (
@@ -29,6 +30,7 @@ __all__ = [
     'ClipThreeCrop',
     'DecoderMasking',
     'FrameMasking',
+    'LoadBoxClip',
     'LoadClips',
     'PackActionClips',
     'PackClips',

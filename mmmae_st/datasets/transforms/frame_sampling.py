@@ -2,6 +2,11 @@
 
 import numpy as np
 
+# A rate varies where half a clip lasts this much longer or shorter than at the mean rate.
+RATE_TOLERANCE = 0.1
+# Seconds by which times may be rounded.
+ROUNDING = 1e-3
+
 
 def clip_span(clip_len: int, frame_interval: int, fps: float, target_fps: float) -> float:
     """Length of a clip in source frames, such that it lasts as long as at ``target_fps``.
@@ -35,3 +40,42 @@ def segment_frames(num_frames: int, clip_len: int, rng: np.random.Generator | No
     within = np.full(clip_len, 0.5) if rng is None else rng.random(clip_len)
     frames = (np.arange(clip_len) + within) * num_frames / clip_len
     return frames.astype(np.int64).clip(0, num_frames - 1)
+
+
+def rate_varies(times: np.ndarray, span: float) -> bool:
+    """Whether frame numbers tell too little about time for a clip of ``span`` frames.
+
+    So it is where half a clip, anywhere in the video, lasts over a tenth longer or shorter than
+    at the mean rate. Single frames that are late, and times that are rounded, make no difference.
+
+    Args:
+        times (np.ndarray): (V,) seconds at which the frames appear, rising.
+        span (float): Length of a clip in frames, at the mean rate.
+    """
+    window = int(min(span, len(times) - 1)) // 2
+    if window < 1:
+        return False
+    mean = window * (times[-1] - times[0]) / (len(times) - 1)
+    lengths = times[window:] - times[:-window]
+    return bool(np.any(np.abs(lengths / mean - 1) > RATE_TOLERANCE))
+
+
+def num_shown(times: np.ndarray, fps: float) -> int:
+    """Frames that the video would have at a constant rate; its last frame lasts a mean interval."""
+    mean = (times[-1] - times[0]) / (len(times) - 1)
+    return max(round((times[-1] - times[0] + mean) * fps), 1)
+
+
+def frames_shown(times: np.ndarray, fps: float, numbers: np.ndarray) -> np.ndarray:
+    """The frames that show when those of a constant rate would.
+
+    Args:
+        times (np.ndarray): (V,) seconds at which the frames appear, rising.
+        fps (float): The constant rate.
+        numbers (np.ndarray): Frame numbers at that rate, of any shape.
+
+    Returns:
+        np.ndarray: int64, of the same shape, frame numbers of the video.
+    """
+    moments = times[0] + numbers / fps + ROUNDING
+    return (np.searchsorted(times, moments, 'right') - 1).clip(0, len(times) - 1)

@@ -1,12 +1,16 @@
 """Decode a video once and cut R clips from it."""
 
+import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 
 from mmmae_st.datasets.readers import (
     BACKENDS,
+    BaseReader,
     VideoReadError,
     call_with_timeout,
     open_video,
@@ -16,7 +20,10 @@ from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms.frame_sampling import (
     clip_frames,
     clip_span,
+    frames_shown,
+    num_shown,
     random_start,
+    rate_varies,
     segment_frames,
     uniform_starts,
 )
@@ -24,6 +31,7 @@ from mmmae_st.registry import TRANSFORMS
 
 UNREADABLE = ('error', 'blank')
 BLANK_SHAPE = (256, 256, 3)
+LEAST_SHARE = 0.95  # of the frames asked for; below, a warning says that frames are repeated
 SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
 
 
@@ -33,8 +41,12 @@ class LoadClips(BaseTransform):
 
     Reads ``path``, ``sample_key`` and optionally ``frame_tmpl``. Adds ``clips`` (R lists of T
     frames, (H, W, 3) uint8 RGB, shared between clips that take the same frame), ``frame_inds``
-    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)). A video
-    shorter than a clip repeats its last frame.
+    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)).
+
+    A video shorter than a clip repeats its last frame, and one of fewer frames a second than are
+    asked for repeats others; each is warned of once. Where the frame rate varies (see
+    :func:`rate_varies`) a clip is chosen as from the same video at a constant ``target_fps``, each
+    frame shown until the next one appears: it lasts as long as any other.
 
     Args:
         clip_len (int): T. Defaults to 16.
@@ -52,6 +64,9 @@ class LoadClips(BaseTransform):
             and a note under ``failures`` for :class:`BrokenVideosHook`.
         timeout (float): Seconds after which a video counts as unreadable, for decoders that hang
             on damaged files. Defaults to 120.
+        short_side (int | None): Bounds the memory of a worker: frames whose short side is at least
+            twice as long are averaged down by a whole factor as they are decoded, to no less than
+            this. Without, the clips of one 4K video take 1.6 GiB. Defaults to None.
 
     Raises:
         ValueError: A bad argument.
@@ -69,8 +84,11 @@ class LoadClips(BaseTransform):
         backend_args: dict | None = None,
         unreadable: str = 'error',
         timeout: float = 120,
+        short_side: int | None = None,
     ) -> None:
         counts = dict(clip_len=clip_len, frame_interval=frame_interval, num_clips=num_clips)
+        if short_side is not None:
+            counts['short_side'] = short_side
         for name, value in counts.items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f'{name} must be an integer >= 1, got {value!r}')
@@ -95,6 +113,15 @@ class LoadClips(BaseTransform):
         self.backend_args = backend_args
         self.unreadable = unreadable
         self.timeout = timeout
+        self.short_side = short_side
+        # Which warnings were given: in shared memory, since one worker speaks for all.
+        self._warned = torch.zeros(2, dtype=torch.bool, device='cpu').share_memory_()
+
+    @property
+    def asked_fps(self) -> float:
+        """Frames a second that clips take; infinite for segments, which need all of them."""
+        is_dense = self.sampling in ('random', 'uniform')
+        return self.target_fps / self.frame_interval if is_dense else math.inf
 
     def transform(self, results: dict) -> dict:
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
@@ -122,19 +149,60 @@ class LoadClips(BaseTransform):
                 results['path'], self.backend, results.get('frame_tmpl'), self.backend_args
             ) as reader,
         ):
-            frame_inds = self.sample(reader.num_frames, reader.fps, rngs)
-            return frame_inds, reader.read(frame_inds.ravel().tolist())
+            frame_inds = self.sample(reader.num_frames, reader.fps, rngs, reader.times)
+            self._warn_of_repeats(results['path'], reader)
+            return frame_inds, reader.read(frame_inds.ravel().tolist(), self.short_side)
 
-    def sample(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
-        """Choose the frames: (R, T) int64."""
+    def sample(
+        self,
+        num_frames: int,
+        fps: float,
+        rngs: list[np.random.Generator],
+        times: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Choose the frames: (R, T) int64. ``times`` are those of the frames, where known."""
         if self.sampling == 'segment':
             return np.stack([segment_frames(num_frames, self.clip_len, rng) for rng in rngs])
         if self.sampling == 'segment_center':
             return segment_frames(num_frames, self.clip_len, None)[None]
-        span = clip_span(self.clip_len, self.frame_interval, fps, self.target_fps)
+        if times is None or not rate_varies(times, self._span(fps)):
+            return self._dense(num_frames, fps, rngs)
+        numbers = self._dense(num_shown(times, self.target_fps), self.target_fps, rngs)
+        return frames_shown(times, self.target_fps, numbers)
+
+    def _span(self, fps: float) -> float:
+        return clip_span(self.clip_len, self.frame_interval, fps, self.target_fps)
+
+    def _dense(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
+        span = self._span(fps)
         starts: Sequence[float]
         if self.sampling == 'random':
             starts = [random_start(num_frames, span, rng) for rng in rngs]
         else:
             starts = uniform_starts(num_frames, span, self.num_clips)
         return np.stack([clip_frames(s, span, self.clip_len, num_frames) for s in starts])
+
+    def _warn_of_repeats(self, path: str, reader: BaseReader) -> None:
+        """Say once that a video is too short for a clip, and once that it has too few frames."""
+        if self.sampling in ('random', 'uniform'):
+            span = self._span(reader.fps)
+            seconds = span / (reader.fps or self.target_fps)
+            too_short = (
+                f'holds {reader.num_frames} frames of the {span:.4g} that a clip of {seconds:.4g} '
+                'seconds spans: its last frame is repeated'
+            )
+            too_slow = (
+                f'has {reader.fps:.4g} frames/s and {self.asked_fps:.4g} are asked for (target_fps='
+                f'{self.target_fps:g} / frame_interval={self.frame_interval}): frames are repeated'
+            )
+            kinds = {
+                too_short: reader.num_frames < LEAST_SHARE * span,
+                too_slow: 0 < reader.fps < LEAST_SHARE * self.asked_fps,
+            }
+        else:
+            too_few = f'holds {reader.num_frames} frames for {self.clip_len} segments'
+            kinds = {f'{too_few}: frames are repeated': reader.num_frames < self.clip_len}
+        for kind, (text, applies) in enumerate(kinds.items()):
+            if applies and not self._warned[kind]:
+                self._warned[kind] = True
+                warnings.warn(f'{path} {text}. More such videos are not named')

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmmae_st.engine.runner.ending import stop_together
-from mmmae_st.fileio.atomic_file import AtomicBackend
+from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.registry import HOOKS
 
 LIST_FILE = 'broken_videos.txt'
@@ -147,7 +147,7 @@ class BrokenVideosHook(Hook):
             for path, cause in unnamed.items():
                 runner.logger.warning(f'Cannot read {_one_line(path)}: {_one_line(cause)}')
             lines = [f'{p}\t{_one_line(cause)}\n' for p, cause in self._named.items()]
-            AtomicBackend().put_text(''.join(lines), Path(runner.work_dir, LIST_FILE))
+            write_whole(Path(runner.work_dir, LIST_FILE), ''.join(lines))
         return sum(tried for _, tried, _ in notes), sum(number for _, _, number in notes)
 
     def _check(self, tried: int) -> None:

@@ -5,13 +5,12 @@ import math
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmmae_st.datasets.sample_key import SampleKey, finetuning_mask_rng
 from mmmae_st.datasets.transforms.masking import draw_random
+from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.models import SpacetimeViT
-from mmmae_st.patching import token_grid
 from mmmae_st.registry import HOOKS
 
 
@@ -45,7 +44,7 @@ class MaskAnnealingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Attach to the backbone."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         self._max_epochs = runner.max_epochs
         self._handle = model.backbone.register_forward_pre_hook(self._mask, with_kwargs=True)
 
@@ -75,7 +74,7 @@ class MaskAnnealingHook(Hook):
             return None
         clips = args[0]
         ratio = annealed_ratio(self._epoch, self._max_epochs, self.ratio)
-        grid = token_grid(clips.shape[2:], backbone.tubelet_size, backbone.patch_size)
+        grid = backbone.token_grid(clips)
         ids = [
             draw_random(grid, ratio, finetuning_mask_rng(sample_key, view))
             for sample_key, view in self._clips

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -10,13 +11,30 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
 from mmmae_st.engine.runner.resume import at_update, can_start_mid_epoch
 from mmmae_st.registry import HOOKS
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def preemptible(runner: Runner) -> Iterator[None]:
+    """Let the ``PreemptionHook`` of a run hear signals; ``runner.train()`` is the block.
+
+    However the block ends, the signals do afterwards what they did before.
+    """
+    hooks = [hook for hook in runner.hooks if isinstance(hook, PreemptionHook)]
+    for hook in hooks:
+        hook.may_listen = True
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.may_listen = False
+            hook.stop_listening()
 
 
 @HOOKS.register_module()
@@ -27,13 +45,14 @@ class PreemptionHook(Hook):
     written in mid-epoch by the ``SafeCheckpointHook`` of the run, and all processes exit with
     128 + the signal's number: **143** for SIGTERM, **130** for SIGINT. A launcher that submits the
     same command with ``--resume`` on these codes goes on where the run was. A signal to one process
-    stops all of them. The second signal ends a process at once, without saving. A signal during
-    validation ends it after the running batch; the resumed run goes on with the next epoch and does
-    not make up for it. Before training and after it the signals do what they did.
+    stops all of them. The second signal ends a process at once, without saving.
+
+    Signals are heard within :func:`preemptible`, as in ``tools/train.py``, and while the run
+    trains. Before and after, and during validation, they do what they did: the checkpoint of the
+    epoch is written before its validation, and processes forked by a metric know of no handler.
 
     Loader workers get a process group of their own: a signal to the group of the run (Ctrl-C, srun)
-    would end them, and with them the iteration that is to be finished. Processes forked from the
-    run (mmaction2's metric for AVA makes some and terminates them) have the former handlers.
+    would end them, and with them the iteration that is to be finished.
 
     Raises:
         ValueError: At the start of training, if the run has no ``SafeCheckpointHook``.
@@ -42,8 +61,8 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
+        self.may_listen = False
         self._signal = 0
-        self._loop: BaseLoop | None = None
         self._previous: dict[int, Any] = {}
 
     def before_train(self, runner: Runner) -> None:
@@ -54,12 +73,11 @@ class PreemptionHook(Hook):
             )
         loaders = [runner.train_dataloader]
         if runner.val_loop is not None:
-            loaders.append(runner.val_dataloader)
+            loaders.append(runner.val_dataloader)  # its workers may stay during training
         for loader in loaders:
             loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         self._signal = 0
-        self._loop = runner.train_loop
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._listen()
 
     def after_train_iter(
         self,
@@ -71,19 +89,14 @@ class PreemptionHook(Hook):
         """Save and exit if any process has heard a signal."""
         self._heed(runner, runner.iter + 1)
 
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
-        """The same during a validation of the run."""
-        loader = runner.val_dataloader
-        batch_size, processes = loader.batch_size or len(loader.dataset), get_world_size()
-        everywhere = len(loader.dataset) // (batch_size * processes)  # batches of each process
-        if self._previous and (processes == 1 or batch_idx < everywhere):
-            self._heed(runner, runner.iter)
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Heed what came after the last iteration, then stop listening."""
+        self._heed(runner, runner.iter)
+        self.stop_listening()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Listen again."""
+        self._listen()
 
     def after_train(self, runner: Runner) -> None:
         """Stop listening."""
@@ -94,6 +107,16 @@ class PreemptionHook(Hook):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+    def _listen(self) -> None:
+        if self.may_listen:
+            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._signal = number
 
     def _heed(self, runner: Runner, done: int) -> None:
         """Save and exit after ``done`` iterations if any process has heard a signal."""
@@ -118,24 +141,6 @@ class PreemptionHook(Hook):
         self.stop_listening()
         raise SystemExit(128 + number)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        elif not self._is_running(frame):  # an error has ended the run, without after_train
-            self.stop_listening()
-            signal.raise_signal(number)
-        else:
-            self._signal = number
-
-    def _is_running(self, frame: FrameType | None) -> bool:
-        """Whether the training loop is among the callers of the code that was interrupted."""
-        while frame is not None:
-            if frame.f_locals.get('self') is self._loop:
-                return True
-            frame = frame.f_back
-        return False
-
     def _agree(self) -> int:
         """The signal that some process has heard; 0 for none."""
         if get_world_size() == 1:
@@ -149,34 +154,3 @@ def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
     os.setpgid(0, 0)
     if init is not None:
         init(worker_id)
-
-
-# A handler is inherited by a forked process, where Python drops a signal that comes before its own
-# set-up has ended. So signals wait during a fork, until the child has the former handlers.
-def _listening() -> PreemptionHook | None:
-    hook = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
-    return hook if isinstance(hook, PreemptionHook) else None
-
-
-def _before_fork() -> None:
-    if _listening() is not None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
-
-def _after_fork_in_parent() -> None:
-    if _listening() is not None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def _after_fork_in_child() -> None:
-    hook = _listening()
-    if hook is not None:
-        hook.stop_listening()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped
 from mmmae_st.registry import HOOKS
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 
@@ -16,8 +16,14 @@ from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure
 class ReconstructionHook(Hook):
     """Writes input, masked input and prediction of one clip to the visualiser.
 
+    Until the first ``interval`` is over, at steps 1, 2, 4, 8 and so on: a small set ends before.
+
     Args:
         interval: Steps between two pictures.
+
+    Raises:
+        ValueError: If ``interval`` is below 1; at the start of training, if the model is sharded:
+            a picture is drawn by one process, which then holds a part of the weights.
     """
 
     priority = 'LOW'
@@ -27,6 +33,14 @@ class ReconstructionHook(Hook):
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.interval = interval
 
+    def before_train(self, runner: Runner) -> None:
+        """Refuse what would wait for ever."""
+        if is_sharded(runner.model):
+            raise ValueError(
+                'ReconstructionHook draws with the weights of one process, which with FSDP holds a '
+                'part of them: leave it out with default_hooks=dict(reconstruction=None)'
+            )
+
     def after_train_iter(
         self,
         runner: Runner,
@@ -34,10 +48,12 @@ class ReconstructionHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw the first clip of the batch every ``interval`` steps."""
-        if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
+        """Draw the first clip of the batch when its turn has come."""
+        step = runner.iter + 1
+        is_early = step < self.interval and step & (step - 1) == 0  # a power of 2
+        if not is_main_process() or (step % self.interval and not is_early):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         first = {
             key: [data_batch[key][0][:1]] for key in ('inputs', 'ids_keep') if key in data_batch
         }
@@ -52,4 +68,4 @@ class ReconstructionHook(Hook):
             result.prediction.cpu(),
             note=NORMALIZED_NOTE if model.head.target == 'normalized_pixels' else '',
         )
-        runner.visualizer.add_image('reconstruction', picture, step=runner.iter + 1)
+        runner.visualizer.add_image('reconstruction', picture, step=step)

@@ -6,6 +6,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmmae_st.engine.runner.resume import accumulated_steps
 from mmmae_st.registry import HOOKS
 
 
@@ -15,7 +16,8 @@ class ThroughputHook(Hook):
 
     An epoch passes over the videos once. With R views cut from each decoded video the paper
     counts R *effective* epochs, the unit of its schedules. Both are logged, and at the first
-    step how many videos and clips make one update.
+    step how many videos and clips make one update. Videos that come again in an epoch, to fill
+    it up, or are left out of it count as they are: effective epochs are clips over videos.
 
     Args:
         max_data_share: Share of the step time that may go to waiting for data.
@@ -52,20 +54,24 @@ class ThroughputHook(Hook):
         self._steps += 1
         hub = runner.message_hub
         epochs_done = (runner.iter + 1) / len(runner.train_dataloader)
-        hub.update_scalar('train/effective_epoch', epochs_done * views)
+        passes = videos_per_epoch(runner.train_dataloader) / len(runner.train_dataloader.dataset)
+        hub.update_scalar('train/effective_epoch', epochs_done * passes * views)
         seconds = hub.get_scalar('train/time').current()
         hub.update_scalar('train/clips_per_second', videos * views * world_size / seconds)
         if self._steps == self.patience:
             self._judge_loading(runner)
 
     def _announce(self, runner: Runner, videos: int, views: int, world_size: int) -> None:
-        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        steps = accumulated_steps(runner)
         per_update = videos * world_size * steps
-        epochs = round(runner.max_iters / len(runner.train_dataloader), 2)
+        loader = runner.train_dataloader
+        epochs = round(runner.max_iters / len(loader), 2)
+        effective = epochs * views * videos_per_epoch(loader) / len(loader.dataset)
         runner.logger.info(
             f'One update takes {per_update} videos ({videos} per process x {world_size} '
             f'processes x {steps} accumulated steps) x {views} views = {per_update * views} '
-            f'clips. {epochs:g} epochs are {epochs * views:g} effective epochs.'
+            f'clips. {epochs:g} epochs are {effective:.{0 if effective >= 100 else 1}f} effective '
+            'epochs.'
         )
 
     def _judge_loading(self, runner: Runner) -> None:
@@ -84,6 +90,12 @@ class ThroughputHook(Hook):
             '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
             'time goes.'
         )
+
+
+def videos_per_epoch(loader: Any) -> int:
+    """Videos that all processes read of a loader in an epoch, those that come again included."""
+    own = len(loader) * loader.batch_size if loader.drop_last else len(loader.sampler)
+    return own * get_world_size()
 
 
 def count_views(data_batch: dict) -> tuple[int, int]:

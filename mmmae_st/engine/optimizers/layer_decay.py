@@ -1,6 +1,7 @@
 """Layer-wise learning rates for fine-tuning."""
 
 from collections import defaultdict
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -27,7 +28,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         ValueError: For another key in ``paramwise_cfg``, a rate out of range, an optimiser
-            without ``lr``, or a model without ``backbone.blocks``.
+            without ``lr``, or a model whose backbone has no ``get_layer_depth``.
     """
 
     def _validate_cfg(self) -> None:
@@ -46,21 +47,22 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def add_params(self, params: list[dict], module: nn.Module) -> None:
         """Append one group per layer and weight decay to ``params``, and log the table."""
-        blocks = getattr(getattr(module, 'backbone', None), 'blocks', None)
-        if blocks is None:
+        backbone: Any = getattr(module, 'backbone', None)
+        if not hasattr(backbone, 'get_layer_depth'):
             raise ValueError(
-                f'layer decay needs a model with backbone.blocks, got {type(module).__name__}'
+                'layer decay needs a model whose backbone has get_layer_depth, as SpacetimeViT, '
+                f'got {type(module).__name__} with backbone {type(backbone).__name__}'
             )
-        depth = len(blocks)
         weight_decay = self.base_wd or 0.0
         groups: dict[tuple[int, float], list[nn.Parameter]] = defaultdict(list)
+        num_layers = 0
         for name, param in module.named_parameters():
+            layer, num_layers = backbone.get_layer_depth(name, 'backbone.')
             if param.requires_grad:
-                decay = 0.0 if param.ndim == 1 else weight_decay
-                groups[layer_id(name, depth), decay].append(param)
+                groups[layer, 0.0 if param.ndim == 1 else weight_decay].append(param)
         rate = self.paramwise_cfg['layer_decay_rate']
         for (layer, decay), members in sorted(groups.items()):
-            scale = rate ** (depth + 1 - layer)
+            scale = rate ** (num_layers - 1 - layer)
             params.append(
                 dict(
                     params=members,
@@ -70,24 +72,14 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                     layer_id=layer,
                 )
             )
-        table = layer_decay_table(params, depth)
-        print_log(f'Layer decay {rate}, {depth} blocks:\n{table}', logger='current')
+        table = layer_decay_table(params, num_layers)
+        print_log(f'Layer decay {rate}, {num_layers - 2} blocks:\n{table}', logger='current')
 
 
-def layer_id(name: str, depth: int) -> int:
-    """Layer that a parameter of the model belongs to, from 0 to depth + 1."""
-    part, _, rest = name.removeprefix('backbone.').partition('.')
-    if not name.startswith('backbone.'):
-        return depth + 1
-    if part in ('patch_embed', 'pos_embed', 'cls_token', 'mask_token'):
-        return 0
-    return int(rest.split('.')[0]) + 1 if part == 'blocks' else depth + 1
-
-
-def layer_decay_table(groups: list[dict], depth: int) -> str:
+def layer_decay_table(groups: list[dict], num_layers: int) -> str:
     """The groups as text, a line for each layer; parameters with and without weight decay."""
     lines = [f'{"layer":<14}{"scale":>13}{"lr":>12}{"decayed":>13}{"not decayed":>13}']
-    for layer in range(depth + 2):
+    for layer in range(num_layers):
         own = [group for group in groups if group['layer_id'] == layer]
         if not own:
             continue  # frozen
@@ -95,7 +87,7 @@ def layer_decay_table(groups: list[dict], depth: int) -> str:
         for group in own:
             counts[group['weight_decay'] > 0] += sum(param.numel() for param in group['params'])
         part = 'embeddings' if layer == 0 else f'block {layer - 1}'
-        part = 'norm, head' if layer == depth + 1 else part
+        part = 'norm, head' if layer == num_layers - 1 else part
         lines.append(
             f'{layer:>2} {part:<11}{own[0]["lr_scale"]:>13.5e}{own[0]["lr"]:>12.4e}'
             f'{counts[True]:>13,}{counts[False]:>13,}'

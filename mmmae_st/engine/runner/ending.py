@@ -10,6 +10,9 @@ from typing import NoReturn
 from mmengine.dist import get_rank, get_world_size, is_main_process
 from mmengine.logging import print_log
 
+from mmmae_st.datasets.annotations import AnnotationError, DataNotFoundError
+from mmmae_st.datasets.video_dataset import UnreadableVideoError
+
 # What a process hears from the collective it waits in when another one has died.
 _ECHOES = (
     'connection closed by peer',
@@ -19,6 +22,8 @@ _ECHOES = (
     'socket timeout',
     'timed out waiting',
 )
+# Their message says all that is to be mended; where it was raised says nothing more.
+_OF_THE_DATA = (AnnotationError, DataNotFoundError, UnreadableVideoError)
 _GRACE = 3.0  # seconds in which the process that knows the cause may give it
 
 
@@ -39,8 +44,8 @@ def stop_together(error: Exception) -> NoReturn:
 def one_cause() -> Iterator[None]:
     """Give the cause once, on the terminal and in the log file, when the block fails.
 
-    A process that fails because another one did says only that. The launcher ends the others as
-    soon as the first exits.
+    A process that fails because another one did says only that, and faults of the data are named in
+    one line. The launcher ends the others as soon as the first exits.
 
     Raises:
         SystemExit: With code 1 in place of any Exception.
@@ -52,6 +57,10 @@ def one_cause() -> Iterator[None]:
         if get_world_size() > 1 and _is_echo(error):
             time.sleep(_GRACE)
             text = f'{where}stopped because another process has failed'
+        elif isinstance(error, _OF_THE_DATA):
+            # A loader's worker puts its traceback before the message.
+            text = f'{where}error: {str(error).rstrip().splitlines()[-1]}'
+            text = text.replace(f'{type(error).__module__}.{type(error).__name__}: ', '')
         else:
             text = where + ''.join(traceback.format_exception(error)).rstrip()
         print_log(text, logger='current', level=ERROR)

@@ -4,30 +4,49 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from mmengine._strategy import DDPStrategy
 from mmengine.config import Config
-from mmengine.registry import DATA_SAMPLERS, DATASETS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, STRATEGIES
 
 from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.engine.optimizers.sharding import NEEDS_PROCESSES
+from mmmae_st.fileio.array_pickle import use_array_pickles
 from mmmae_st.registry import is_component
+
+# Hooks that mmengine registers whatever a config says.
+HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def prepare_runtime(cfg: Config) -> None:
     """Complete a config in place before the Runner is built.
 
     Gives the training set the seed of ``randomness``, lets each epoch end with an update where
-    steps are accumulated, and makes several processes work without a GPU: mmengine 0.10.7 selects a
-    CUDA device in both ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner
-    then makes none) and the wrapper gets no device ids.
+    steps are accumulated, leaves out hooks that are None (mmengine does so with its own only), and
+    makes several processes work without a GPU: mmengine 0.10.7 selects a CUDA device in both
+    ``init_dist`` and ``wrap_model``, so the gloo group is made here (the Runner then makes none)
+    and the wrapper gets no device ids. mmaction2 unpickles files of person boxes,
+    and so would run what a file from elsewhere asks for: where a config names one, pickle files are
+    read as plain data and arrays only from here on.
 
     Args:
         cfg: A full config; ``launcher`` is ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Raises:
         ValueError: If several processes are asked for without a GPU by another launcher than
-            ``'pytorch'``.
+            ``'pytorch'``, or a model is to be spread over processes without a launcher.
     """
     _complete_loader(cfg)
+    for name in [name for name, hook in (cfg.get('default_hooks') or {}).items() if hook is None]:
+        if name not in HOOK_NAMES:
+            del cfg.default_hooks[name]
+    datasets = [(cfg.get(key) or {}).get('dataset') or {} for key in LOADERS]
+    if any(dataset.get('proposal_file') for dataset in datasets):
+        use_array_pickles()
     launcher = cfg.get('launcher', 'none')
+    scope = cfg.get('default_scope') or 'mmmae_st'
+    if launcher == 'none' and is_component(STRATEGIES, cfg.get('strategy'), DDPStrategy, scope):
+        raise ValueError(NEEDS_PROCESSES)
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
@@ -46,7 +65,7 @@ def prepare_runtime(cfg: Config) -> None:
 
 
 def _complete_loader(cfg: Config) -> None:
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for key in LOADERS:
         # of a config that inherits from a package; mmengine would give it to the function
         ((cfg.get(key) or {}).get('collate_fn') or {}).pop('_scope_', None)
     scope = cfg.get('default_scope') or 'mmmae_st'

@@ -4,8 +4,10 @@ Also what a checkpoint named by ``load_from`` has to hold.
 """
 
 import re
+import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from logging import WARNING
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,18 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped, whole_state_dict
 from mmmae_st.fileio.safe_loading import load_plain
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.models.weights import parse_config
 
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
+
+
+class ResumeRefusedError(ValueError):
+    """The run to resume is another one."""
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -56,7 +61,7 @@ def find_resumable(work_dir: str) -> str | None:
 
 def check_resumable(path: str | Path) -> None:
     """Raise ValueError, naming the file and the cause, unless a run can be resumed from it."""
-    content = load_plain(path, mmap=zipfile.is_zipfile(path))
+    content = load_plain(path, mmap=True)
     needed = ('meta', 'state_dict', 'optimizer', 'message_hub')
     missing = [key for key in needed if not isinstance(content, dict) or key not in content]
     if missing:
@@ -99,6 +104,40 @@ def set_resume(cfg: Config, checkpoint: str = 'auto', trusted: Sequence[str] = (
     cfg.load_from = checkpoint
 
 
+def require_own_work_dir(cfg: Config) -> None:
+    """Raise ValueError if the work directory holds checkpoints of a run that does not go on."""
+    held = _newest_first(Path(cfg.work_dir))
+    if not held:
+        return
+    if cfg.get('resume') and held[0].resolve().parent == Path(cfg.load_from).resolve().parent:
+        return
+    raise ValueError(
+        f'{cfg.work_dir} holds the checkpoints of another run, the newest of them {held[0].name}: '
+        'go on with that run by --resume, or give this one a folder of its own by --work-dir'
+    )
+
+
+@contextmanager
+def nothing_left_behind(work_dir: str) -> Iterator[None]:
+    """Take back what the block wrote to the work directory if the run to resume is refused.
+
+    Raises:
+        ResumeRefusedError: As the block does.
+    """
+    folder = Path(work_dir)
+    before = set(folder.glob('*'))
+    configs = {path: path.read_bytes() for path in folder.glob('*.py')}
+    try:
+        yield
+    except ResumeRefusedError:
+        if is_main_process():
+            for path in set(folder.glob('*')) - before:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for path, content in configs.items():
+                path.write_bytes(content)
+        raise
+
+
 def _newest_first(work_dir: Path) -> list[Path]:
     pointer = work_dir / 'last_checkpoint'
     last = Path(pointer.read_text().strip()) if pointer.exists() else None
@@ -122,7 +161,7 @@ def skip_seen_samples(runner: Runner) -> None:
     """Let the epoch that a run resumes in start after the batches already seen.
 
     Raises:
-        ValueError: If that cannot be done.
+        ResumeRefusedError: If that cannot be done.
     """
     loader = runner.train_dataloader
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -131,7 +170,7 @@ def skip_seen_samples(runner: Runner) -> None:
     if seen == 0:
         return
     if not can_start_mid_epoch(runner):
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the checkpoint is from the middle of an epoch, where '
             f'{type(loader.sampler).__name__} cannot start: use '
             "train_dataloader.sampler=dict(type='EpochSampler')"
@@ -145,7 +184,7 @@ def skip_seen_samples(runner: Runner) -> None:
 
 def check_accumulation(runner: Runner, interval: int, by_epoch: bool) -> None:
     """Raise ValueError if checkpoints would fall between two updates of accumulated steps."""
-    steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    steps = accumulated_steps(runner)
     iters = interval * len(runner.train_dataloader) if by_epoch else interval
     if iters % steps:
         raise ValueError(
@@ -157,32 +196,27 @@ def check_accumulation(runner: Runner, interval: int, by_epoch: bool) -> None:
 
 
 def check_same_run(runner: Runner, checkpoint: dict) -> None:
-    """Raise ValueError unless seed, epoch length and model are those of the checkpoint."""
+    """Raise ResumeRefusedError unless seed, epoch length and model are those of the checkpoint."""
     meta = checkpoint['meta']
     if meta.get('seed') != runner.seed:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the run to resume has randomness.seed={meta.get("seed")}, this one '
             f'{runner.seed}: give the same'
         )
     length = len(runner.train_dataloader)
     if meta.get('iters_per_epoch', length) != length:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'an epoch of the run to resume has {meta["iters_per_epoch"]} iterations, one of this '
             f'run {length}: resume with the same data, batch size and number of processes, or '
             'start a new run from its weights with load_from'
         )
     warn_of_other_optimizer(runner, meta.get('cfg'))
-    model = runner.model
-    if isinstance(model, FullyShardedDataParallel):
-        if not is_main_process():  # which alone gets the whole state
-            model.state_dict()
-            return
-    elif is_model_wrapper(model):
-        model = model.module
-    ours, theirs = _shapes(model.state_dict()), _shapes(checkpoint['state_dict'])
+    ours, theirs = _shapes(whole_state_dict(runner.model)), _shapes(checkpoint['state_dict'])
+    if is_sharded(runner.model) and not is_main_process():
+        return
     differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
     if differing:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the run to resume trains another model: {len(differing)} parameters differ, for '
             f'example {", ".join(differing[:3])}. To start from its weights use load_from'
         )
@@ -210,13 +244,14 @@ def check_fills_encoder(runner: Runner, checkpoint: dict) -> None:
     mmengine loads what fits and goes on. A head may be another one; an encoder that is random, or
     has random positions, is a mistake.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    encoder = getattr(model, 'backbone', None)
-    if not isinstance(encoder, SpacetimeViT) or isinstance(model, FullyShardedDataParallel):
+    if not isinstance(getattr(unwrapped(runner.model), 'backbone', None), SpacetimeViT):
+        return
+    shapes = _shapes(whole_state_dict(runner.model))
+    if is_sharded(runner.model) and not is_main_process():
         return
     theirs = _shapes(checkpoint.get('state_dict', checkpoint))
-    ours = _shapes(encoder.state_dict())
-    unfilled = [name for name in ours if theirs.get(f'backbone.{name}') != ours[name]]
+    ours = [name for name in shapes if name.startswith('backbone.')]
+    unfilled = [name.removeprefix('backbone.') for name in ours if theirs.get(name) != shapes[name]]
     if unfilled:
         raise ValueError(
             f'load_from would leave {len(unfilled)} of {len(ours)} parameters of the encoder as '
@@ -237,3 +272,8 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def at_update(runner: Runner) -> bool:
     """Whether the iteration just done updated the weights: no gradient waits to be used."""
     return runner.optim_wrapper.should_update()
+
+
+def accumulated_steps(runner: Runner) -> int:
+    """Iterations whose gradients make one update."""
+    return runner.optim_wrapper._accumulative_counts  # mmengine 0.10 has no public name for it

@@ -5,6 +5,7 @@ The state dicts here hold ``backbone.*`` (``SpacetimeViT``), ``decoder.*`` and `
 Dimensions: D width, L = t*h*w tokens, u p q frames, rows and columns of a patch.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mmmae_st.models.weights import names
-from mmmae_st.models.weights.describe import describe
+from mmmae_st.models.weights.describe import describe, pooling_of_classifier
 from mmmae_st.models.weights.files import Checkpoint
 from mmmae_st.models.weights.resample import inflate_image, resize_table, videomae_table
 from mmmae_st.models.weights.written_config import written_model
@@ -31,8 +32,10 @@ class Weights:
         config: Arguments of our classes that give the same outputs, as far as the file tells:
             ``backbone``, and if there is one ``decoder``, ``head``, ``data_preprocessor``.
         changed: Our names of tensors that were computed, with how.
+        notes: What the names do not show and a user should know, as sentences.
         left_out: Names in the file that have no place here.
-        trained_as: ``model`` of the config that a run of ours wrote into the file.
+        trained_as: ``model`` of the config that a run of ours wrote into the file, or what
+            ``publish`` noted of it.
     """
 
     state: dict[str, Tensor]
@@ -40,6 +43,7 @@ class Weights:
     config: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     trained_as: dict[str, Any] = field(default_factory=dict)
 
 
@@ -48,11 +52,13 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
 
     - Separate projections are fused: ``qkv`` = [q; k; v].
     - A joint position table that begins with the class token is split.
-    - VideoMAE learns no bias for the keys: theirs is exactly zero. Its fixed table over the
-      running token index, which its files leave out, is put into ``pos_embed='joint'``.
+    - VideoMAE learns no bias for the keys: theirs is exactly zero, as are the biases of encoders
+      without any for queries, keys and values. Its fixed table over the running token index,
+      which its files leave out, is put into ``pos_embed='joint'``.
     - 2-D kernels are inflated to W / u in each of the u frames, with a temporal embedding of
       zero: a clip of one tubelet of equal frames gives the output of the 2-D model.
-    - Decoders of VideoMAE and image MAE, and classifiers of images, are left out.
+    - Decoders of VideoMAE and image MAE, and classifiers of images, are left out; so are
+      classifiers that pool the tokens as no ``out_type`` of ours does.
 
     Args:
         file: What ``read_checkpoint`` gives.
@@ -69,15 +75,20 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
     if source == 'mmmae_st':
         bare = KERNEL not in state
         weights.state = {f'backbone.{k}' if bare else k: v for k, v in state.items()}
-        weights.trained_as = written_model(file.config_text)
+        published = file.meta.get('config', {}) if file.meta.get('source') == source else {}
+        weights.trained_as = written_model(file.config_text) or published
     else:
         _translate(weights, state, table)
         _fuse_projections(weights)
+        _add_zero_biases(weights)
         _adapt_embeddings(weights, tubelet_size)
     _check_encoder(weights.state)
+    pooling = pooling_of_classifier(weights.state, source, state, file.args)
+    if pooling == 'other':
+        _leave_out_classifier(weights)
     weights.source = file.meta.get('source', source)
     weights.config = file.meta.get('config') or describe(
-        weights.state, source, file.args, table is names.HUGGINGFACE_NAMES
+        weights.state, source, file.args, pooling, table is names.HUGGINGFACE_NAMES
     )
     return weights
 
@@ -117,14 +128,18 @@ def to_mae_st(weights: Weights) -> tuple[dict[str, Tensor], list[str]]:
     return result, left_out
 
 
-def to_timm(weights: Weights) -> tuple[dict[str, Tensor], list[str]]:
+def to_timm(weights: Weights, global_pool: str = 'token') -> tuple[dict[str, Tensor], list[str]]:
     """Our encoder as a 2-D vision transformer of timm, for instance ``vit_large_patch16_224``.
 
     The kernel is summed over its frames; the position of an image is that of a clip of one
     tubelet (the temporal embedding resampled to length 1, plus the spatial one). The model then
     gives for an image what the video model gives for its repetition over one tubelet. There is
-    no classifier: build it with ``num_classes=0``, and with ``fc_norm=False`` for
-    ``global_pool='avg'``.
+    no classifier: build it with ``num_classes=0``.
+
+    Args:
+        weights: Ours.
+        global_pool: Of the model of timm. ``'token'`` norms the tokens, as our
+            ``out_type='tokens'``; ``'avg'`` norms their mean (``fc_norm``), as ``'pooled'``.
 
     Returns:
         The state dict, and the names of ours that are left out.
@@ -146,7 +161,10 @@ def to_timm(weights: Weights) -> tuple[dict[str, Tensor], list[str]]:
         if not name.startswith('backbone.') or name == 'backbone.mask_token':
             left_out.append(name)
         elif not name.startswith('backbone.pos_embed.'):
-            result[name.removeprefix('backbone.')] = tensor
+            theirs = name.removeprefix('backbone.')
+            if global_pool == 'avg' and theirs.startswith('norm.'):
+                theirs = f'fc_{theirs}'
+            result[theirs] = tensor
     result['patch_embed.proj.weight'] = state[KERNEL].sum(dim=2)
     temporal = state['backbone.pos_embed.temporal']
     one_step = resize_table(temporal, (temporal.shape[1], 1, 1), (1, 1, 1))
@@ -203,12 +221,29 @@ def _fuse_projections(weights: Weights) -> None:
             weights.changed[f'{owner}.qkv.{kind}'] = 'fused from q, k and v'
 
 
+def _add_zero_biases(weights: Weights) -> None:
+    """For encoders built with ``qkv_bias=False``: no block has any."""
+    state = weights.state
+    for part in ('backbone', 'decoder'):
+        of_part = re.compile(rf'{part}\.blocks\.\d+\.attn\.qkv\.weight')
+        matrices = [name for name in state if of_part.fullmatch(name)]
+        biases = {name.replace('weight', 'bias'): state[name][:, 0] for name in matrices}
+        if biases.keys().isdisjoint(state):
+            state |= {name: torch.zeros_like(column) for name, column in biases.items()}
+            weights.changed |= dict.fromkeys(biases, 'zero')
+
+
 def _adapt_embeddings(weights: Weights, tubelet_size: int) -> None:
     state, source = weights.state, weights.source
     cls_of_decoder = 'decoder.cls_token' if source == 'mae_st' else 'backbone.cls_token'
     for part, cls_token in (('backbone', 'backbone.cls_token'), ('decoder', cls_of_decoder)):
         joint = f'{part}.pos_embed.joint'
         if joint in state and cls_token in state:
+            length = state[joint].shape[1]
+            if source == 'image_mae' and _is_square(length) and not _is_square(length - 1):
+                state[f'{part}.pos_embed.cls'] = torch.zeros_like(state[cls_token])
+                weights.changed[f'{part}.pos_embed.cls'] = 'zero'
+                continue
             state[f'{part}.pos_embed.cls'] = state[joint][:, :1]
             state[joint] = state[joint][:, 1:]
             weights.changed[joint] = weights.changed[f'{part}.pos_embed.cls'] = 'split'
@@ -221,6 +256,20 @@ def _adapt_embeddings(weights: Weights, tubelet_size: int) -> None:
         num_tokens = (16 // tubelet) * (224 // patch) ** 2
         state['backbone.pos_embed.joint'] = videomae_table(num_tokens, width)
         weights.changed['backbone.pos_embed.joint'] = 'computed for 16 frames of 224x224'
+
+
+def _is_square(number: int) -> bool:
+    return math.isqrt(number) ** 2 == number
+
+
+def _leave_out_classifier(weights: Weights) -> None:
+    found = [name for name in weights.state if name.startswith('cls_head.')]
+    for name in found:
+        del weights.state[name]
+    weights.left_out += found
+    weights.notes.append(
+        'the classifier is left out: it pools the tokens in a way that no out_type has'
+    )
 
 
 def _check_encoder(state: dict[str, Tensor]) -> None:

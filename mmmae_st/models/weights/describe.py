@@ -1,12 +1,14 @@
 """What a state dict of ours tells about the model it belongs to."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from mmmae_st.models import hog
+from mmmae_st.models.archs import ARCHS
+from mmmae_st.models.weights.names import MAY_LACK_NORM
 
 Grid = tuple[int, int, int]
 
@@ -16,7 +18,11 @@ PYSLOWFAST_HEAD_WIDTH = 64
 
 
 def describe(
-    state: Mapping[str, Tensor], source: str, args: Mapping[str, Any], from_hugging_face: bool
+    state: Mapping[str, Tensor],
+    source: str,
+    args: Mapping[str, Any],
+    pooling: str | None,
+    from_hugging_face: bool,
 ) -> dict[str, dict[str, Any]]:
     """Arguments of our classes for these weights, as far as they can be told.
 
@@ -24,16 +30,18 @@ def describe(
         state: Parameters by our names, of a complete encoder.
         source: Whose they were.
         args: Training arguments found with them.
+        pooling: ``out_type`` that a classifier was trained on, if there is one.
         from_hugging_face: Whether Hugging Face's layer-norm epsilon applies.
 
     Returns:
         ``backbone``, and where they apply ``decoder``, ``head`` and ``data_preprocessor``. What
-        names and shapes do not show is None: the number of heads of an unnamed size, and whether
-        a decoder with ``pos_embed='sincos'`` takes the encoder's class token.
+        names and shapes do not show is None: the number of heads of an unnamed size, whether a
+        decoder with ``pos_embed='sincos'`` takes the encoder's class token, and what a classifier
+        of PySlowFast without its config pools.
     """
     kernel = state['backbone.patch_embed.proj.weight']
     _, channels, tubelet, patch, _ = kernel.shape
-    grid = token_grids(state)['backbone']
+    grid = _token_grid(state, args)
     backbone: dict[str, Any] = dict(arch=_arch(state), patch_size=patch, tubelet_size=tubelet)
     if channels != 3:
         backbone['in_channels'] = channels
@@ -43,7 +51,9 @@ def describe(
         pos_embed=_kind(state, 'backbone'), with_cls_token='backbone.cls_token' in state
     )
     if any(name.startswith('cls_head.') for name in state):
-        backbone['out_type'] = 'pooled'
+        backbone['out_type'] = pooling
+    elif 'backbone.norm.weight' not in state and source in MAY_LACK_NORM:
+        backbone['out_type'] = 'raw'
     if 'backbone.mask_token' in state:
         backbone['with_mask_token'] = True
     hidden = state['backbone.blocks.0.mlp.fc1.weight'].shape[0] / kernel.shape[0]
@@ -79,28 +89,61 @@ def summarise(state: Mapping[str, Tensor], source: str, config: Mapping[str, Any
     )
 
 
-def token_grids(state: Mapping[str, Tensor]) -> dict[str, Grid | None]:
-    """Token grids (t, h, w) of encoder and decoder, None where they cannot be told.
+def pooling_of_classifier(
+    state: Mapping[str, Tensor],
+    source: str,
+    foreign: Iterable[str],
+    args: Mapping[str, Any],
+) -> str | None:
+    """``out_type`` of the encoder that a fine-tuned classifier in the file was trained on.
 
-    Frames are taken as square; a lone joint table as made for 16 frames.
+    Args:
+        state: Parameters by our names.
+        source: Whose they were.
+        foreign: The names in the file.
+        args: Training arguments found with them.
+
+    Returns:
+        None if there is no classifier or the file does not tell; ``'other'`` for what our encoder
+        does not do: mae_st without a class token, which leaves out the first patch, and
+        PySlowFast without one, which may average what it has normed.
     """
-    kernel = state['backbone.patch_embed.proj.weight']
-    grids: dict[str, Grid | None] = {}
+    if not any(name.startswith('cls_head.') for name in state):
+        return None
+    with_cls_token = 'backbone.cls_token' in state
+    if source == 'mae_st':
+        return 'pooled' if with_cls_token else 'other'
+    if source == 'pyslowfast':
+        mean = args.get('MVIT', {}).get('USE_MEAN_POOLING')
+        if mean is None:
+            return None
+        return 'pooled' if mean else 'first' if with_cls_token else 'other'
+    if source == 'videomae':  # its norm is called fc_norm where it comes after the mean
+        has_fc_norm = any(name.endswith('fc_norm.weight') for name in foreign)
+        return 'pooled' if has_fc_norm else 'first'
+    return 'pooled'
+
+
+def _token_grid(state: Mapping[str, Tensor], args: Mapping[str, Any]) -> Grid | None:
+    """Token grid (t, h, w) that the position tables are for, None where it cannot be told.
+
+    Frames are taken as square. A lone joint table is for as many frames as the arguments of
+    training say, or else for 16, or else for frames of 224 pixels.
+    """
+    _, _, tubelet, patch, _ = state['backbone.patch_embed.proj.weight'].shape
     for part in ('backbone', 'decoder'):
         spatial = state.get(f'{part}.pos_embed.spatial')
         temporal = state.get(f'{part}.pos_embed.temporal')
         joint = state.get(f'{part}.pos_embed.joint')
         if spatial is not None and temporal is not None:
-            grids[part] = _grid(temporal.shape[1], spatial.shape[1])
-        elif joint is not None:
-            steps = max(16 // kernel.shape[2], 1)
-            grids[part] = _grid(steps, joint.shape[1] / steps)
-        else:
-            grids[part] = None
-    encoder, joint = grids['backbone'], state.get('decoder.pos_embed.joint')
-    if joint is not None and encoder is not None and joint.shape[1] == math.prod(encoder):
-        grids['decoder'] = encoder
-    return grids
+            return _grid(temporal.shape[1], spatial.shape[1])
+        if joint is not None:
+            frames = args.get('num_frames') or args.get('DATA', {}).get('NUM_FRAMES') or 16
+            length, steps = joint.shape[1], max(frames // tubelet, 1)
+            at_224 = length // max((224 // patch) ** 2, 1)
+            grids = (_grid(t, length / t) for t in (steps, at_224) if t)
+            return next((grid for grid in grids if grid is not None), None)
+    return None
 
 
 def _grid(steps: int, area: float) -> Grid | None:
@@ -108,17 +151,10 @@ def _grid(steps: int, area: float) -> Grid | None:
     return (steps, side, side) if side * side == area else None
 
 
-def known_archs() -> dict[str, tuple[int, int, int]]:
-    """Width, depth and heads of the named encoders."""
-    from mmmae_st.models.archs import ARCHS  # that module imports this package
-
-    return ARCHS
-
-
 def _arch(state: Mapping[str, Tensor]) -> str | dict[str, Any]:
     width = state['backbone.patch_embed.proj.weight'].shape[0]
     depth = _depth(state, 'backbone')
-    known = [name for name, arch in known_archs().items() if arch[:2] == (width, depth)]
+    known = [name for name, arch in ARCHS.items() if arch[:2] == (width, depth)]
     return known[0] if known else dict(embed_dims=width, depth=depth, num_heads=None)
 
 

@@ -2,22 +2,21 @@
 
 import argparse
 import json
-import pickle
-import pickletools
-import re
-import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
+import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mmmae_st.fileio.safe_loading import download_once
+from mmmae_st.fileio.atomic_file import written_whole
+from mmmae_st.fileio.safe_loading import download_once, existing_file, load_plain
 from mmmae_st.models.weights.names import some
 
 # keys under which training codes keep the parameters
@@ -31,7 +30,8 @@ class Checkpoint:
 
     Attributes:
         state: Parameters by the names of the file, without a leading ``module.``.
-        args: Training arguments of mae_st's pickled ``argparse.Namespace``, if any.
+        args: Training arguments: mae_st's pickled ``argparse.Namespace`` or PySlowFast's config in
+            YAML, if any.
         meta: What ``write_checkpoint`` noted about the weights, if it wrote the file.
         config_text: The config of the run that wrote the file, as mmengine's Runner puts it there.
     """
@@ -60,7 +60,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = _local_file(path)
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
-    content = _load(path)
+    content = load_plain(path, mmap=True, admitted=[argparse.Namespace])
     if not isinstance(content, Mapping):
         raise ValueError(
             f'{path} holds a {type(content).__name__}, not the parameters of a model: save '
@@ -78,7 +78,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     text = meta.get('cfg')
     return Checkpoint(
         state={_strip_wrapper(k): v for k, v in state.items() if isinstance(v, Tensor)},
-        args=dict(vars(args)) if isinstance(args, argparse.Namespace) else {},
+        args=dict(vars(args)) if isinstance(args, argparse.Namespace) else _yaml(content),
         meta=meta.get(META_KEY, {}),
         config_text=text if isinstance(text, str) else '',
     )
@@ -90,7 +90,7 @@ def write_checkpoint(
     wrapper: str | None = 'state_dict',
     meta: dict[str, Any] | None = None,
 ) -> None:
-    """Write parameters; the suffix ``.safetensors`` chooses that format.
+    """Write parameters whole; the suffix ``.safetensors`` chooses that format.
 
     Args:
         path: File to write.
@@ -99,29 +99,23 @@ def write_checkpoint(
         meta: Plain notes that ``read_checkpoint`` gives back (not kept without a wrapper).
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().contiguous().clone() for name, tensor in state.items()}
     if path.suffix == '.safetensors':
         notes = {'format': 'pt'} | ({META_KEY: json.dumps(meta)} if meta else {})
-        save_file(state, path, metadata=notes)
-    elif wrapper is None:
-        torch.save(state, path)
-    else:
-        torch.save({wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {}), path)
+        with written_whole(path) as temporary:
+            save_file(state, temporary, metadata=notes)
+        return
+    content: Mapping[str, Any] = state
+    if wrapper is not None:
+        content = {wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {})
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
 
 
 def _local_file(path: str | Path) -> Path:
     if urlparse(str(path)).scheme in ('http', 'https'):
         return download_once(str(path))
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
-    if path.is_dir():
-        files = sorted(p.name for p in path.iterdir() if p.is_file())
-        raise ValueError(f'checkpoint {path} is a folder: name a file, it holds {some(files)}')
-    if path.stat().st_size == 0:
-        raise ValueError(f'checkpoint {path} is empty (0 bytes)')
-    return path
+    return existing_file(path)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -137,55 +131,12 @@ def _read_safetensors(path: Path) -> Checkpoint:
     )
 
 
-def _load(path: Path) -> Any:
-    is_zip = zipfile.is_zipfile(path)
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location='cpu', weights_only=True, mmap=is_zip)
-    except Exception as error:  # a damaged file makes the unpickler fail in any way
-        refused = _refused_global(path, error)
-        if refused:
-            raise ValueError(
-                f'{path} was refused: to read it, {refused} would have to be imported and could '
-                'run code. Only tensors, plain containers and argparse.Namespace are read. If you '
-                'trust the file, save its state_dict alone where it was made and load that'
-            ) from error
-        if 'TorchScript' in str(error):
-            raise ValueError(
-                f'{path} is a TorchScript archive, not a checkpoint: save model.state_dict()'
-            ) from error
-        raise ValueError(
-            f'{path} is not a readable PyTorch checkpoint: it is damaged, cut short or of '
-            f'another kind ({type(error).__name__}: {str(error).splitlines()[:1]})'
-        ) from error
-
-
-def _refused_global(path: Path, error: Exception) -> str | None:
-    """Name of the class or function that a file asks for and may not have."""
-    named = re.search(r'GLOBAL (\S+)', str(error))
-    if named:
-        return named[1]
-    if not isinstance(error, pickle.UnpicklingError) or zipfile.is_zipfile(path):
-        return None
-    with path.open('rb') as file:
-        name = _first_global(file)
-    return name if name and re.fullmatch(r'[\w.]+', name) else None
-
-
-def _first_global(file: BinaryIO) -> str | None:
-    """The first class or function a pickle names, found without running it."""
-    strings: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(file):
-            if opcode.name == 'GLOBAL':
-                return str(argument).replace(' ', '.')
-            if opcode.name == 'STACK_GLOBAL':
-                return '.'.join(strings[-2:])
-            if isinstance(argument, str):
-                strings.append(argument)
-    except ValueError:
-        return None
-    return None
+def _yaml(content: Mapping) -> dict[str, Any]:
+    """The config that PySlowFast puts into its files as text; empty if there is none."""
+    found = None
+    with suppress(yaml.YAMLError):
+        found = yaml.safe_load(content['cfg']) if isinstance(content.get('cfg'), str) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _is_state(value: Any) -> bool:

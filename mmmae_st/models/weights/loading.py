@@ -1,25 +1,53 @@
 """Loading weights of any known source into our models, with a report or a clear refusal."""
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.weights.convert import Weights, to_ours
-from mmmae_st.models.weights.describe import known_archs, summarise, token_grids
+from mmmae_st.models.weights.describe import summarise
 from mmmae_st.models.weights.files import read_checkpoint
-from mmmae_st.models.weights.names import some
-from mmmae_st.models.weights.resample import Grid, resize_table
+from mmmae_st.models.weights.names import KINDS, MAY_LACK_NORM, some
+from mmmae_st.models.weights.resample import Grid, resize_table, videomae_table
+from mmmae_st.patching import token_grid
 from mmmae_st.registry import component_class
 
 INIT_CFG_KEYS = ('type', 'checkpoint', 'prefix')
+# what outputs depend on, though no shape may show it: argument, and attribute of the module
+ARGUMENTS = dict(
+    backbone=dict(
+        embed_dims='embed_dims',
+        patch_size='patch_size',
+        tubelet_size='tubelet_size',
+        pos_embed='pos_embed.kind',
+        with_cls_token='with_cls_token',
+        num_heads='num_heads',
+        norm_eps='norm_eps',
+    ),
+    decoder=dict(
+        num_heads='num_heads',
+        norm_eps='norm_eps',
+        cls_token='cls_source',
+        pos_embed='pos_embed.kind',
+    ),
+    head=dict(frames='frames', target='target'),
+)
+NO_NORM = (
+    "the file has no final norm, as VideoMAE's of transformers before fine-tuning: "
+    "out_type='raw' gives its tokens, 'pooled' and 'featmap' start with a new norm"
+)
 # an encoder may do without these: a head norms instead, nothing is masked after pretraining
 MAY_BE_UNUSED = ('norm.weight', 'norm.bias', 'mask_token')
 
@@ -32,6 +60,7 @@ class LoadReport:
         matched: Taken as they are.
         reshaped: Position tables that were resampled, with their old and new lengths.
         missing: In the model only.
+        fresh: In the model only, and rightly left as drawn: a norm that the file has not.
         unexpected: In the file only, in the parts that were loaded.
         misfits: In both, in shapes that do not fit.
         conflicts: Arguments of the model that contradict the file.
@@ -41,6 +70,7 @@ class LoadReport:
     matched: list[str] = field(default_factory=list)
     reshaped: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     misfits: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
@@ -65,7 +95,11 @@ class LoadReport:
         lines += [f'does not fit: {misfit}' for misfit in self.misfits[:4]]
         lines += [
             f'{kind}: {some(found)}'
-            for kind, found in (('missing', self.missing), ('unexpected', self.unexpected))
+            for kind, found in (
+                ('missing', self.missing),
+                ('not in the file, to be trained', self.fresh),
+                ('unexpected', self.unexpected),
+            )
             if found
         ]
         return '\n  '.join(lines)
@@ -139,7 +173,8 @@ def fit(module: BaseModule, weights: Weights) -> tuple[dict[str, Tensor], LoadRe
     """Choose and resample the tensors for a model; it is not changed."""
     parts = _parts(module)
     begin = 'backbone.' if len(parts) == 1 else ''
-    report = LoadReport(left_out=list(weights.left_out), conflicts=_conflicts(parts, weights))
+    needed = {part: _needed(part, module, weights) for part, module in parts.items()}
+    report = LoadReport(left_out=list(weights.left_out), conflicts=_conflicts(parts, needed))
     offered = {}
     for name, tensor in weights.state.items():
         if name.split('.')[0] in parts:
@@ -148,17 +183,29 @@ def fit(module: BaseModule, weights: Weights) -> tuple[dict[str, Tensor], LoadRe
             report.left_out.append(name)
     wanted = module.state_dict()
     report.missing = [name for name in wanted if name not in offered]
+    norm = [f'{"backbone."[len(begin) :]}norm.{kind}' for kind in KINDS]
+    if weights.source in MAY_LACK_NORM and set(norm) <= set(report.missing):
+        if parts['backbone'].out_type == 'tokens':
+            report.conflicts.append(NO_NORM)
+        else:
+            report.fresh = norm
+            report.missing = [name for name in report.missing if name not in norm]
     report.unexpected = [name for name in offered if name not in wanted]
 
-    fitted = {}
+    fitted = {name: wanted[name] for name in report.fresh}
     for name, target in wanted.items():
         if name not in offered:
             continue
         tensor = offered[name]
-        grids = _table_grids(parts, weights, begin + name, tensor, target)
-        if grids is not None and grids[0] != grids[1]:
-            tensor = resize_table(tensor, *grids)
-            report.reshaped[name] = ' to '.join('x'.join(map(str, grid)) for grid in grids)
+        part, _, rest = f'{begin}{name}'.partition('.')
+        grids = None
+        if rest.startswith('pos_embed.') and tensor.shape[2] == target.shape[2]:
+            kind = rest.removeprefix('pos_embed.')
+            grids = _table_grids(parts[part], needed[part], kind, tensor)
+        if weights.source == 'mmmae_st' and tensor.shape == target.shape:
+            report.matched.append(name)  # frames of ours need not be square
+        elif grids is not None and grids[0] != grids[1]:
+            tensor, report.reshaped[name] = _resized(tensor, weights.source, *grids)
         elif tensor.shape == target.shape:
             report.matched.append(name)
         else:
@@ -177,90 +224,73 @@ def _parts(module: BaseModule) -> dict[str, Any]:
 
 
 def _table_grids(
-    parts: dict[str, Any], weights: Weights, name: str, tensor: Tensor, target: Tensor
+    module: BaseModule, needed: Mapping[str, Any], kind: str, tensor: Tensor
 ) -> tuple[Grid, Grid] | None:
-    """Grids that a position table has in the file and in the model, None if nothing is to do."""
-    part, _, rest = name.partition('.')
-    kind = rest.removeprefix('pos_embed.')
-    if kind not in ('spatial', 'temporal', 'joint') or tensor.shape[2] != target.shape[2]:
-        return None
-    if weights.source == 'mmmae_st' and tensor.shape == target.shape:
-        return None  # frames of ours need not be square
-    t, h, w = parts[part].pos_embed.grid
+    """Grids that a position table has in the file and in the model, None if it is no such table.
+
+    Args:
+        module: The part of the model that holds the table.
+        needed: Arguments of the part that the file is for.
+        kind: Name of the table in ``PositionEmbedding``.
+        tensor: The table in the file.
+    """
+    t, h, w = module.pos_embed.grid
     if kind == 'temporal':
         return (tensor.shape[1], 1, 1), (t, 1, 1)
-    grid = token_grids(weights.state)[part]
-    if grid is None:
+    if kind not in ('spatial', 'joint') or not needed.get('img_size'):
         return None
-    if kind == 'spatial':
-        return (1, *grid[1:]), (1, h, w)
-    return grid, (t, h, w)
+    size, tubelet, patch = (needed[key] for key in ('img_size', 'tubelet_size', 'patch_size'))
+    height, width = (size, size) if isinstance(size, int) else size
+    grid = token_grid((needed['num_frames'], height, width), tubelet, patch)
+    grids = (grid, (t, h, w)) if kind == 'joint' else ((1, *grid[1:]), (1, h, w))
+    return grids if math.prod(grids[0]) == tensor.shape[1] else None
 
 
-def _conflicts(parts: dict[str, Any], weights: Weights) -> list[str]:
-    encoder = parts['backbone']
-    kernel = weights.state['backbone.patch_embed.proj.weight']
-    theirs = dict(weights.config['backbone'], embed_dims=kernel.shape[0])
-    ours = dict(
-        embed_dims=encoder.embed_dims,
-        patch_size=encoder.patch_size,
-        tubelet_size=encoder.tubelet_size,
-        pos_embed=encoder.pos_embed.kind,
-        with_cls_token=encoder.cls_token is not None,
-    )
-    if weights.source != 'mmmae_st' and isinstance(theirs['arch'], str):
-        theirs['num_heads'] = known_archs()[theirs['arch']][2]
-        ours['num_heads'] = encoder.blocks[0].attn.num_heads
-    found = _differences('backbone', theirs, ours)
-    if theirs['patch_size'] != encoder.patch_size:
-        found.append('kernels of patches are not resampled: take weights of the same patch size')
-    if 'decoder' in parts and 'decoder' in weights.config:
-        decoder, head = parts['decoder'], parts['head']
-        ours = dict(
-            num_heads=decoder.blocks[0].attn.num_heads,
-            cls_token=decoder.cls_source,
-            pos_embed=decoder.pos_embed.kind,
-        )
-        found += _differences('decoder', weights.config['decoder'], ours)
-        ours = dict(frames=head.frames, target=head.target)
-        found += _differences('head', weights.config['head'], ours)
-    return found + _contradictions(parts, weights.trained_as)
+def _resized(table: Tensor, source: str, old: Grid, new: Grid) -> tuple[Tensor, str]:
+    """A position table for another grid, and what was done; VideoMAE's fixed one is made anew."""
+    if source == 'videomae':
+        length, width = table.shape[1:]
+        if torch.allclose(table.float(), videomae_table(length, width), atol=1e-2):
+            return videomae_table(math.prod(new), width), f'computed for {_times(new)}'
+    return resize_table(table, old, new), f'{_times(old)} to {_times(new)}'
 
 
-def _contradictions(parts: dict[str, Any], trained_as: Mapping[str, Any]) -> list[str]:
-    """What changes the outputs but no shape; only the config of the run tells it."""
-    encoder = parts['backbone']
-    ours: dict[str, dict[str, Any]] = dict(
-        backbone=dict(
-            num_heads=encoder.blocks[0].attn.num_heads, norm_eps=encoder.blocks[0].norm1.eps
-        )
-    )
-    if 'decoder' in parts:
-        decoder, head = parts['decoder'], parts['head']
-        ours['decoder'] = dict(
-            num_heads=decoder.blocks[0].attn.num_heads, norm_eps=decoder.blocks[0].norm1.eps
-        )
-        ours['head'] = dict(frames=head.frames, target=head.target)
+def _times(grid: Grid) -> str:
+    return 'x'.join(map(str, grid))
+
+
+def _conflicts(parts: dict[str, Any], needed: dict[str, dict[str, Any]]) -> list[str]:
+    """Arguments of the modules that are not what the file needs."""
     found = []
-    for part, values in ours.items():
-        theirs = trained_as.get(part) or {}
-        kind = component_class(MODELS, theirs, 'mmmae_st')
-        if kind is not type(parts[part]):
-            continue
-        parameters = inspect.signature(kind).parameters
-        theirs = {name: item.default for name, item in parameters.items()} | theirs
-        arch = theirs.get('arch')
-        if arch is not None:
-            theirs['num_heads'] = (
-                arch['num_heads'] if isinstance(arch, Mapping) else known_archs()[arch][2]
-            )
-        found += _differences(part, theirs, values)
+    for part, module in parts.items():
+        for argument, attribute in ARGUMENTS[part].items():
+            value, wanted = attrgetter(attribute)(module), needed[part].get(argument)
+            if wanted is not None and wanted != value:
+                found.append(f'{part}.{argument} is {value!r} but the file needs {wanted!r}')
+            if argument == 'patch_size' and wanted != value:
+                found.append(
+                    'kernels of patches are not resampled: take weights of the same patch size'
+                )
     return found
 
 
-def _differences(part: str, theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    return [
-        f'{part}.{key} is {value!r} but the file needs {theirs[key]!r}'
-        for key, value in ours.items()
-        if theirs.get(key) is not None and theirs[key] != value
-    ]
+def _needed(part: str, module: BaseModule, weights: Weights) -> dict[str, Any]:
+    """Arguments of a part by its names and shapes, and above them by what it was trained as."""
+    described = weights.config.get(part, {})
+    needed = described | _size(described)
+    needed.pop('norm_eps', None)  # Hugging Face's differs from the authors' by less than rounding
+    if weights.source == 'mmmae_st':
+        needed.pop('num_heads', None)  # guessed from the name of the size
+    trained = weights.trained_as.get(part) or {}
+    kind = type(module)
+    if trained and ('type' not in trained or component_class(MODELS, trained, 'mmmae_st') is kind):
+        parameters = inspect.signature(kind).parameters
+        needed |= {name: parameter.default for name, parameter in parameters.items()}
+        needed |= trained | _size(trained)
+    return needed
+
+
+def _size(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Width, depth and heads that ``arch`` stands for."""
+    arch = arguments.get('arch', {})
+    return dict(arch) if isinstance(arch, Mapping) else resolve_arch(arch)._asdict()

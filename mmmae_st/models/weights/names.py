@@ -40,17 +40,19 @@ PYSLOWFAST_NAMES = (
     (r'dec_pos_embed_(.+)', r'decoder_pos_embed_\1'),
     (r'head\.projection\.(.+)', r'head.\1'),
 )
-VIDEOMAE_NAMES = (  # the authors' names and those of mmaction2, whose models begin with backbone.
-    (r'(?:encoder\.|backbone\.)?(blocks\.\d+\.attn)\.([qv])_bias', r'\1.\2.bias'),
+# the authors' names; those of mmaction2, which begin with backbone., and of VideoMAE V2's files on
+# Hugging Face, which begin with model.
+VIDEOMAE_NAMES = (
+    (r'(?:encoder\.|backbone\.|model\.)?(blocks\.\d+\.attn)\.([qv])_bias', r'\1.\2.bias'),
     (r'(?:backbone\.)?patch_embed\.projection\.(.+)', r'patch_embed.proj.\1'),
     (r'(?:backbone\.)?(blocks\.\d+\.mlp)\.layers\.0\.0\.(.+)', r'\1.fc1.\2'),
     (r'(?:backbone\.)?(blocks\.\d+\.mlp)\.layers\.1\.(.+)', r'\1.fc2.\2'),
-    (r'(?:backbone\.)?fc_norm\.(.+)', r'norm.\1'),
-    (r'(?:encoder|backbone)\.((?:patch_embed\.|blocks\.|norm\.|pos_embed).*)', r'\1'),
+    (r'(?:backbone\.|model\.)?fc_norm\.(.+)', r'norm.\1'),
+    (r'(?:encoder|backbone|model)\.((?:patch_embed\.|blocks\.|norm\.|pos_embed|head\.).*)', r'\1'),
     (r'cls_head\.fc_cls\.(.+)', r'head.\1'),
 )
 IMAGE_NAMES = ((r'fc_norm\.(.+)', r'norm.\1'),)
-_LAYER = r'(?:videomae\.|vit\.)?encoder\.layer\.(\d+)\.'
+_LAYER = r'(?:videomae\.|vit\.)?(?:encoder\.layer|layers)\.(\d+)\.'  # transformers 4, and 5
 HUGGINGFACE_NAMES = (
     (r'(?:videomae\.|vit\.)?embeddings\.cls_token', r'cls_token'),
     (r'(?:videomae\.|vit\.)?embeddings\.position_embeddings', r'pos_embed'),
@@ -60,7 +62,9 @@ HUGGINGFACE_NAMES = (
     ),
     (_LAYER + r'attention\.attention\.([qv])_bias', r'blocks.\1.attn.\2.bias'),
     (_LAYER + r'attention\.attention\.([qkv])(?:uery|ey|alue)\.(.+)', r'blocks.\1.attn.\2.\3'),
-    (_LAYER + r'attention\.output\.dense\.(.+)', r'blocks.\1.attn.proj.\2'),
+    (_LAYER + r'attention\.([qkv])_proj\.(.+)', r'blocks.\1.attn.\2.\3'),
+    (_LAYER + r'attention\.(?:output\.dense|o_proj)\.(.+)', r'blocks.\1.attn.proj.\2'),
+    (_LAYER + r'mlp\.(fc[12])\.(.+)', r'blocks.\1.mlp.\2.\3'),
     (_LAYER + r'intermediate\.dense\.(.+)', r'blocks.\1.mlp.fc1.\2'),
     (_LAYER + r'output\.dense\.(.+)', r'blocks.\1.mlp.fc2.\2'),
     (_LAYER + r'layernorm_before\.(.+)', r'blocks.\1.norm1.\2'),
@@ -75,6 +79,9 @@ TABLES = {
     'videomae': VIDEOMAE_NAMES,
     'image_mae': IMAGE_NAMES,
 }
+
+# files of these may lack the final norm: out_type='raw', and transformers before fine-tuning
+MAY_LACK_NORM = ('mmmae_st', 'videomae')
 
 # parts of foreign models that are left out: decoders that differ from ours, fixed filters of HOG
 LEFT_OUT = {
@@ -94,6 +101,10 @@ OUR_NAMES = re.compile(
     rf'norm{_LINEAR})|'
     rf'decoder\.(?:cls_token|mask_token|{_POSITIONS}|embed{_LINEAR}|{_BLOCK}|norm{_LINEAR})|'
     rf'head\.pred{_LINEAR}'
+)
+_VIDEOMAE_ONLY = re.compile(
+    r'.*\.attn\.q_bias|(?:encoder|model)\.patch_embed\.proj\.weight|'
+    r'(?:backbone\.)?patch_embed\.projection\.weight'
 )
 _HF_KERNEL = re.compile(r'(?:videomae\.|vit\.)?embeddings\.patch_embeddings\.projection\.weight')
 
@@ -123,7 +134,7 @@ def detect_source(state: Mapping[str, Tensor]) -> tuple[str, tuple[tuple[str, st
 
 
 def _source_of_plain_names(state: Mapping[str, Tensor]) -> str | None:
-    if any(name.endswith('.attn.q_bias') for name in state):
+    if any(_VIDEOMAE_ONLY.fullmatch(name) for name in state):
         return 'videomae'
     kernel = state.get('patch_embed.proj.weight')
     if kernel is None:
@@ -136,8 +147,10 @@ def _source_of_plain_names(state: Mapping[str, Tensor]) -> str | None:
         return 'pyslowfast'
     if any(name.endswith('.attn.q.weight') for name in state):
         return 'mae_st'
-    has_positions = any(name.startswith('pos_embed') for name in state)
-    return 'pyslowfast' if has_positions else 'mmmae_st'
+    if any(name.startswith('pos_embed') for name in state):
+        return 'pyslowfast'
+    has_bias = any(name.endswith('.attn.qkv.bias') for name in state)
+    return 'mmmae_st' if has_bias else 'videomae'
 
 
 def translate(name: str, table: tuple[tuple[str, str], ...]) -> str:

@@ -6,7 +6,10 @@ import pytest
 from mmmae_st.datasets.transforms.frame_sampling import (
     clip_frames,
     clip_span,
+    frames_shown,
+    num_shown,
     random_start,
+    rate_varies,
     segment_frames,
     uniform_starts,
 )
@@ -57,3 +60,33 @@ def test_segments():
     draws = np.stack([segment_frames(80, 8, rng) for _ in range(500)])
     assert (draws // 10 == np.arange(8)).all()
     assert set(draws[:, 0]) == set(range(10))
+
+
+def test_what_counts_as_a_rate_that_varies():
+    even = np.arange(300) / 30
+    rounded = np.round(even, 2)  # to hundredths, as some containers do
+    late = even + 0.03 * (np.arange(300) % 50 == 7)
+    dropped = np.delete(even, [100, 101, 200])
+    for times in (even, rounded, late, dropped, even[:1], even[:2]):
+        assert not rate_varies(times, 64)
+    paused = np.concatenate([even[:150], even[150:] + 5])
+    bursts = np.concatenate([np.arange(60) / 60 + second for second in range(0, 20, 2)])
+    slower = np.concatenate([even[:150], even[149] + np.arange(1, 100) / 25])
+    for times in (paused, bursts, slower):
+        assert rate_varies(times, 64)
+    short = np.concatenate([np.arange(20) / 60, 1 + np.arange(5) / 5])  # shorter than a clip
+    assert rate_varies(short, 64)
+
+
+def test_frames_shown_at_a_constant_rate():
+    even = np.arange(300) / 30
+    assert num_shown(even, 30) == 300 and num_shown(even, 15) == 150
+    numbers = np.arange(300)
+    np.testing.assert_array_equal(frames_shown(even + 7, 30, numbers), numbers)
+    np.testing.assert_array_equal(frames_shown(np.round(even, 3), 30, numbers), numbers)
+    times = np.array([0, 0.1, 0.5, 0.6])
+    assert frames_shown(times, 10, np.array([[0, 1, 2], [4, 5, 6]])).tolist() == [
+        [0, 1, 1],
+        [1, 2, 3],
+    ]
+    assert num_shown(times, 10) == 8  # the last frame lasts as long as the others on average

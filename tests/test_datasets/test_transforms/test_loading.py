@@ -1,12 +1,19 @@
 """LoadClips: R clips of one decode."""
 
+import pickle
+import shutil
 import time
+import warnings
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
+from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.readers import PyAVReader, VideoReadError
 from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.datasets.transforms.frame_sampling import clip_frames, random_start
 
 
 def test_clips_hold_the_frames_named(clips, record):
@@ -75,6 +82,77 @@ def test_segment_sampling(clips, record):
     assert inds['frame_inds'][0].tolist() != inds['frame_inds'][1].tolist()
 
 
+@pytest.fixture(scope='module')
+def bursts(make_clip, tmp_path_factory):
+    """Ten seconds: one at 60 frames/s and one at 5, by turns."""
+    times = [
+        1000 * second + round(1000 * i / rate)
+        for second, rate in enumerate([60, 5] * 5)
+        for i in range(rate)
+    ]
+    path = tmp_path_factory.mktemp('bursts') / 'bursts.mkv'
+    return make_clip(path, num_frames=len(times), times=times, gop=60), np.array(times) / 1000
+
+
+@pytest.mark.parametrize('sampling', ['random', 'uniform'])
+def test_clips_last_equally_long_where_the_rate_varies(bursts, record, sampling):
+    path, times = bursts
+    load = LoadClips(num_clips=50, sampling=sampling)
+    inds = load(record(path))['frame_inds']
+    lengths = times[inds[:, -1]] - times[inds[:, 0]]
+    assert lengths.min() > 2.1 - 0.21 and lengths.max() < 2.1 + 0.21  # 63 / 30, but for one frame
+    moments = times[inds] - times[inds[:, :1]]
+    assert np.abs(moments - np.arange(16) * 63 / 15 / 30).max() < 0.24
+
+
+def test_an_even_rate_is_sampled_by_numbers(clips, record):
+    """Whatever the container makes of the times."""
+    for kind in ('plain', 'mkv', 'ts', 'mpeg4'):
+        load = LoadClips(clip_len=8, frame_interval=2, num_clips=8)
+        inds = load(record(clips[kind]))['frame_inds']
+        rngs = [np.random.default_rng((0, 0, 0, view)) for view in range(8)]
+        expected = [clip_frames(random_start(40, 16, rng), 16, 8, 40) for rng in rngs]
+        np.testing.assert_array_equal(inds, expected)
+
+
+def test_too_few_frames_are_warned_of_once(clips, record):
+    load = LoadClips(clip_len=4, frame_interval=1)
+    with pytest.warns(UserWarning) as warned:
+        for _ in range(3):
+            load(record(clips['fps15']))
+    (text,) = {str(w.message) for w in warned}
+    assert len(warned) == 1
+    assert 'fps15.mp4 has 15 frames/s and 30 are asked for (target_fps=30 / frame_inter' in text
+    load = LoadClips()
+    with pytest.warns(
+        UserWarning, match='short.mp4 holds 5 frames of the 64 .* 2.133 seconds'
+    ) as w:
+        load(record(clips['short']))
+        pickle.loads(pickle.dumps(load))(record(clips['one_frame']))
+    assert len(w) == 1
+    with pytest.warns(UserWarning, match='holds 5 frames for 16 segments: frames are repeated'):
+        LoadClips(sampling='segment')(record(clips['short']))
+    with warnings.catch_warnings(), torch.device('meta'):  # where configs are checked
+        warnings.simplefilter('error')
+        LoadClips(clip_len=8)(record(clips['plain']))
+        LoadClips(sampling='segment')(record(clips['fps15']))
+
+
+def test_one_worker_warns_for_all(clips, tmp_path):
+    shutil.copy(clips['short'], tmp_path)
+    dataset = VideoDataset(data_root=str(tmp_path), pipeline=[dict(type='LoadClips')])
+    assert len(list(DataLoader(dataset, num_workers=1, batch_size=None))) == 1
+    assert dataset.pipeline.transforms[0]._warned.tolist() == [True, False]
+
+
+def test_large_frames_are_kept_small(clips, record):
+    whole = LoadClips(clip_len=4)(record(clips['plain']))
+    small = LoadClips(clip_len=4, short_side=20)(record(clips['plain']))
+    assert np.shape(whole['clips']) == (1, 4, 48, 64, 3)
+    assert np.shape(small['clips']) == (1, 4, 24, 32, 3)
+    np.testing.assert_array_equal(whole['frame_inds'], small['frame_inds'])
+
+
 def test_unreadable_video(record, tmp_path):
     (tmp_path / 'a.mp4').write_text('x')
     with pytest.raises(VideoReadError, match='InvalidData'):
@@ -92,7 +170,7 @@ def test_unreadable_video_is_blank_when_asked(record, tmp_path):
 
 
 def test_a_decoder_that_hangs(clips, record, monkeypatch):
-    monkeypatch.setattr(PyAVReader, 'read', lambda self, indices: time.sleep(3))
+    monkeypatch.setattr(PyAVReader, 'read', lambda *args: time.sleep(3))
     begin = time.monotonic()
     with pytest.raises(VideoReadError, match='not decoded within 0.2 s'):
         LoadClips(timeout=0.2)(record(clips['plain']))
@@ -103,6 +181,7 @@ def test_a_decoder_that_hangs(clips, record, monkeypatch):
     ('args', 'message'),
     [
         (dict(num_clips=0), 'num_clips must be an integer >= 1, got 0'),
+        (dict(short_side=0), 'short_side must be an integer >= 1, got 0'),
         (dict(clip_len=0), 'clip_len must be an integer >= 1, got 0'),
         (dict(frame_interval=1.5), 'frame_interval must be an integer >= 1, got 1.5'),
         (dict(sampling='dense'), "sampling must be one of .* got 'dense'"),

@@ -20,7 +20,14 @@ class Log:
         self.warnings.append(text)
 
 
-def run(hook, waiting, steps, name):
+def loader(videos=80, sampled=80, drop_last=False):
+    """Ten batches of eight videos."""
+    kind = type('Loader', (SimpleNamespace,), dict(__len__=lambda self: 10))
+    size = dict(batch_size=8, dataset=[0] * videos, sampler=[0] * sampled)
+    return kind(num_workers=3, drop_last=drop_last, **size)
+
+
+def run(hook, waiting, steps, name, **data):
     hub = MessageHub.get_instance(name)
     runner = SimpleNamespace(
         message_hub=hub,
@@ -29,7 +36,7 @@ def run(hook, waiting, steps, name):
         max_iters=2000,
         iter=0,
     )
-    runner.train_dataloader = type('Loader', (), dict(__len__=lambda s: 10, num_workers=3))()
+    runner.train_dataloader = loader(**data)
     batch = dict(inputs=[torch.zeros(4, 1)] * 8)
     hook.before_train(runner)
     for step in range(steps):
@@ -47,6 +54,21 @@ def test_effective_epochs_and_clips_are_counted():
     assert hub.get_scalar('train/clips_per_second').current() == pytest.approx(32 / 0.5)
     (text,) = runner.logger.infos
     assert '16 videos' in text and '64 clips' in text and '800 effective epochs' in text
+
+
+@pytest.mark.parametrize(
+    ('data', 'effective', 'said'),
+    [
+        (dict(videos=64), 5.0, '1000 effective epochs'),  # 16 of 64 videos come again
+        (dict(videos=83, sampled=83, drop_last=True), 4 * 80 / 83, '771 effective'),  # 3 left out
+        (dict(videos=76, sampled=76), 4.0, '800 effective epochs'),  # the last batch is smaller
+    ],
+)
+def test_effective_epochs_count_what_comes_again_or_is_left_out(data, effective, said):
+    runner = run(ThroughputHook(), 0.0, 10, f'again_{effective}', **data)
+    found = runner.message_hub.get_scalar('train/effective_epoch').current()
+    assert found == pytest.approx(effective)
+    assert said in runner.logger.infos[0]
 
 
 def test_starving_warns_once_and_says_what_to_try():

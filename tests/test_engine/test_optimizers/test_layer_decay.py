@@ -4,7 +4,6 @@ from mmengine.config import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from mmmae_st.engine.optimizers.layer_decay import layer_id
 from mmmae_st.models import SpacetimeViT
 
 # FACTS of the method: arch, rate, scale of the embeddings, scale of block 0
@@ -75,9 +74,13 @@ def test_every_position_embedding_is_layer_0(pos_embed):
 
 
 def test_layers_by_name():
-    assert layer_id('backbone.mask_token', 2) == 0
-    assert layer_id('backbone.blocks.1.attn.qkv.weight', 2) == 2
-    assert layer_id('backbone.norm.weight', 2) == layer_id('roi_head.bbox_head.fc.weight', 2) == 3
+    encoder = SpacetimeViT(TINY)
+    names = ['mask_token', 'blocks.1.attn.qkv.weight', 'norm.weight']
+    assert [encoder.get_layer_depth(name) for name in names] == [(0, 4), (2, 4), (3, 4)]
+    names = [f'backbone.{name}' for name in names]
+    assert [encoder.get_layer_depth(name, 'backbone.')[0] for name in names] == [0, 2, 3]
+    head = 'roi_head.bbox_head.blocks.0.weight'
+    assert encoder.get_layer_depth(head, 'backbone.') == (3, 4)
 
 
 def test_frozen_parameters_are_left_out():
@@ -95,5 +98,5 @@ def test_bad_arguments_are_named():
         optimizer_of(model, layer_decay_rate=1.5)
     with pytest.raises(ValueError, match="'lr'"):
         optimizer_of(model, lr=None, layer_decay_rate=0.5)
-    with pytest.raises(ValueError, match=r'backbone\.blocks'):
+    with pytest.raises(ValueError, match='get_layer_depth.* got Linear'):
         optimizer_of(nn.Linear(2, 2), layer_decay_rate=0.5)

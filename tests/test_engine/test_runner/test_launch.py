@@ -1,9 +1,11 @@
 import copy
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.engine import ShardedStrategy
 from mmmae_st.engine.runner.launch import prepare_runtime
 
 
@@ -34,3 +36,22 @@ def test_several_processes_without_a_gpu_need_the_pytorch_launcher(monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(ValueError, match="launcher='slurm'"):
         prepare_runtime(Config(dict(launcher='slurm')))
+
+
+def test_a_hook_that_is_none_is_left_out():
+    hooks = dict(timer=None, reconstruction=None, explosion=dict(type='ExplosionHook'))
+    cfg = Config(dict(default_hooks=hooks))
+    prepare_runtime(cfg)
+    assert list(cfg.default_hooks) == ['timer', 'explosion']  # mmengine leaves out its own
+
+
+@pytest.mark.parametrize('strategy', ['mmmae_st.ShardedStrategy', 'FSDPStrategy', 'DDPStrategy'])
+def test_a_model_cannot_be_spread_over_one_process(strategy):
+    with pytest.raises(ValueError, match='there is one: start them with tools/dist_train.sh'):
+        prepare_runtime(Config(dict(strategy=dict(type=strategy))))
+
+
+def test_a_model_is_not_spread_without_a_launcher_elsewhere():
+    strategy = ShardedStrategy(work_dir='unused')
+    with pytest.raises(ValueError, match='there is one'):
+        strategy._wrap_model(torch.nn.Linear(1, 1))

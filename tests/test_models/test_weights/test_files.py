@@ -81,10 +81,10 @@ def test_bad_files(tmp_path):
     refused('absent.pth', 'does not exist', FileNotFoundError)
     (tmp_path / 'folder').mkdir()
     (tmp_path / 'folder' / 'epoch_1.pth').touch()
-    refused('folder', 'is a folder: name a file, it holds epoch_1.pth')
+    refused('folder', 'is a folder: name a file; in it are epoch_1.pth')
     refused('folder/epoch_1.pth', 'is empty')
     (tmp_path / 'text.pth').write_text('hello, this is no checkpoint')
-    refused('text.pth', 'not a readable PyTorch checkpoint')
+    refused('text.pth', 'no PyTorch file')
 
     torch.save(STATE, tmp_path / 'good.pth')
     whole = (tmp_path / 'good.pth').read_bytes()
@@ -94,7 +94,7 @@ def test_bad_files(tmp_path):
     refused('zeros.pth', 'damaged, cut short')
     with zipfile.ZipFile(tmp_path / 'other.pth', 'w') as archive:
         archive.writestr('x', 'y')
-    refused('other.pth', 'of another kind')
+    refused('other.pth', 'no PyTorch file')
 
     torch.save(torch.ones(3), tmp_path / 'tensor.pth')
     refused('tensor.pth', 'holds a Tensor, not the parameters')

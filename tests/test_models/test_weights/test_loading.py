@@ -361,3 +361,16 @@ def test_what_only_the_config_of_the_run_tells(ours, tmp_path, change, message):
     content['meta']['cfg'] = 'import os'
     torch.save(content, path)
     load_pretrained(masked_autoencoder(**change), path)
+
+
+def test_what_a_published_file_says_is_checked(tmp_path):
+    kinds = dict(tubelet_size=2, pos_embed='separable', with_cls_token=True, norm_eps=1e-6)
+    config = dict(backbone=dict(arch=ARCH, **SIZE, **kinds))
+    meta = dict(source='mmmae_st', config=config)
+    write_checkpoint(tmp_path / 'a.pth', randomise(masked_autoencoder()).state_dict(), meta=meta)
+    load_pretrained(encoder(), tmp_path / 'a.pth')
+    for change, message in (
+        (dict(arch=ARCH | dict(num_heads=2)), 'backbone.num_heads is 2 but the file needs 4'),
+        (dict(norm_eps=1e-5), 'backbone.norm_eps is 1e-05 but the file needs 1e-06'),
+    ):
+        refused(encoder(**change), tmp_path / 'a.pth', message)

@@ -9,12 +9,17 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import av
 import numpy as np
 from mmengine.dataset import Compose
 
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.readers import VideoReadError, open_video, read_errors
+from mmmae_st.datasets.readers.container import (
+    open_container,
+    orientation,
+    upright,
+    video_stream,
+)
 from mmmae_st.datasets.transforms import LoadClips
 
 
@@ -30,6 +35,7 @@ class VideoInfo:
         width: Pixels.
         height: Pixels.
         codec: Name of the decoder.
+        seconds: When the frames appear, where the reader knows it.
     """
 
     num_frames: int
@@ -38,6 +44,7 @@ class VideoInfo:
     width: int
     height: int
     codec: str
+    seconds: np.ndarray | None = None
 
     @classmethod
     def of(cls, path: str, backend: str) -> 'VideoInfo':
@@ -47,15 +54,19 @@ class VideoInfo:
             VideoReadError: It cannot be read; the message names it.
         """
         try:
-            with read_errors(), open_video(path, backend) as reader, av.open(path) as container:
-                stream = container.streams.best('video')
+            with (
+                read_errors(),
+                open_video(path, backend) as reader,
+                open_container(path) as container,
+            ):
+                stream = video_stream(container)
                 times = [packet.pts for packet in container.demux(stream) if packet.size]
                 known = sorted(time for time in times if time is not None)
                 if len(set(known)) < len(times):
                     known = []
                 codec = stream.codec_context
                 size = (codec.width, codec.height)
-                return cls(reader.num_frames, reader.fps, known, *size, codec.name)
+                return cls(reader.num_frames, reader.fps, known, *size, codec.name, reader.times)
         except VideoReadError as error:
             raise VideoReadError(f'cannot read {path}: {error}') from error
 
@@ -77,6 +88,7 @@ class ReferenceLoad(LoadClips):
             target_fps=load.target_fps,
             backend=load.backend,
             timeout=load.timeout,
+            short_side=load.short_side,
         )
         self.infos = infos
 
@@ -85,7 +97,7 @@ class ReferenceLoad(LoadClips):
     ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """See :class:`LoadClips`."""
         info = self.infos[results['path']]
-        frame_inds = self.sample(info.num_frames, info.fps, rngs)
+        frame_inds = self.sample(info.num_frames, info.fps, rngs, info.seconds)
         with read_errors():
             return frame_inds, self.fetch(results['path'], info, frame_inds)
 
@@ -123,9 +135,8 @@ class SpanDecoding(ReferenceLoad):
 
 def span_pyav(path: str, info: VideoInfo, first: int, last: int) -> int:
     """Decode a span with PyAV, one thread, no colour conversion; return the number of frames."""
-    with av.open(path) as container:
-        stream = container.streams.best('video')
-        stream.thread_count = 1
+    with open_container(path) as container:
+        stream = video_stream(container)
         if info.times:
             container.seek(info.times[first], stream=stream)
         number = 0
@@ -147,13 +158,12 @@ def span_decord(path: str, info: VideoInfo, first: int, last: int) -> None:
 
 def whole_file_pyav(path: str, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Decode a file with PyAV, one thread; yield (number, frame) of those wanted."""
-    with av.open(path) as container:
-        stream = container.streams.best('video')
-        stream.thread_count = 1
+    with open_container(path) as container:
+        stream = video_stream(container)
         for number, frame in enumerate(container.decode(stream)):
             if number in wanted:
                 image = frame.to_ndarray(format='rgb24')
-                yield number, np.rot90(image, frame.rotation // 90) if frame.rotation else image
+                yield number, upright(image, orientation(frame))
 
 
 def whole_file_decord(path: str, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:

@@ -119,11 +119,18 @@ class ClassifierHead(nn.Module):
 
 
 class PySlowFastClassifier(PySlowFastEncoder):
-    """Fine-tuned: mean of the patch tokens, THEN the norm, then a linear layer."""
+    """Fine-tuned: mean of the patch tokens, THEN the norm; or the class token; a linear layer."""
 
-    def __init__(self, num_classes: int = 400, encoder: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int = 400,
+        encoder: dict[str, Any] | None = None,
+        use_mean_pooling: bool = True,
+    ) -> None:
         super().__init__(**(encoder or {}))
+        self.use_mean_pooling = use_mean_pooling
         self.head = ClassifierHead(self.norm.normalized_shape[0], num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        return self.head(self.norm(self.encode(clips)[:, 1:].mean(dim=1)))
+        x = self.encode(clips)
+        return self.head(self.norm(x[:, 1:].mean(dim=1) if self.use_mean_pooling else x[:, 0]))

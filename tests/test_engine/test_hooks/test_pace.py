@@ -1,0 +1,154 @@
+"""How long a run will take; what it waits for."""
+
+import os
+import re
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.hooks import LoggerHook
+from support.scripted import Numbers, make_runner
+
+from mmmae_st.engine.hooks import pace
+from mmmae_st.engine.hooks.pace import PaceHook
+
+
+class Clock:
+    """A time that the test sets."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pace, 'time', clock)
+    return clock
+
+
+def steps(clock, seconds, **runner_args):
+    """Lines of a run of 1000 epochs of 10 steps that last as long as ``seconds`` says."""
+    said = []
+    runner = SimpleNamespace(
+        logger=SimpleNamespace(info=said.append), max_iters=10_000, hooks=[], cfg={},
+        train_dataloader=range(10),
+    )  # fmt: skip
+    runner.__dict__.update(runner_args)
+    hook = PaceHook()
+    hook._clock = pace._Clock(began=0.0)
+    clock.now = 3.0
+    for runner.iter, duration in enumerate(seconds):
+        hook.before_train_iter(runner, runner.iter % 10)
+        clock.now += duration
+        hook.after_train_iter(runner, runner.iter % 10)
+    return said
+
+
+def test_after_the_first_steps_times_are_told(clock):
+    (line,) = steps(clock, [9.0, 2.0, 2.0, 1.5, 7.0], cfg=dict(compile=True))
+    assert line == (
+        'The first batch came after 3.0 s, the first step took 9.0 s, compiling included, 7.5 s '
+        'more than a later one. 1.5 s a step: an epoch of 10 steps takes 0:00:15, the 9996 steps '
+        'to come 4:09:54, without validation.'
+    )
+
+
+def test_a_slow_machine_is_told_after_the_first_step_with_what_would_help(clock, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    (line,) = steps(clock, [26.0, 25.0])
+    assert 'the first step took 26.0 s. 26 s a step: an epoch of 10 steps takes 0:04:20' in line
+    assert 'the 9999 steps to come 3 days, 0:12:54' in line
+    assert 'no GPU' in line and 'tools/quickstart.sh' in line
+
+
+def test_a_run_of_fewer_steps_is_told_too(clock):
+    (line,) = steps(clock, [1.0, 1.0], max_iters=2)
+    assert 'the 0 steps to come 0:00:00' in line
+
+
+def test_slow_steps_do_not_pass_in_silence(clock):
+    said = steps(clock, [40.0] * 8)
+    assert said[1:] == [f'Step {i} of 10000 is done, 40.0 s' for i in (3, 5, 7)]
+    logger = LoggerHook(interval=2)
+    assert len(steps(clock, [40.0] * 8, hooks=[logger])) == 1
+
+
+def lines_of(tmp_path, hook, **args):
+    """What is said by a real run, and by which thread."""
+    said = []
+    runner = make_runner(tmp_path, hooks=dict(checkpoint=None, pace=hook), **args)
+    runner.logger.info = lambda text: said.append((threading.current_thread().name, text))
+    runner.train()
+    return said
+
+
+def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
+    def slow(step):
+        time.sleep(0.5 if step == 0 else 0)
+        return 1.0
+
+    said = lines_of(tmp_path, PaceHook(patience=0.1), losses=slow)
+    waiting = [text for thread, text in said if thread == 'pace']
+    assert 2 <= len(waiting) <= 5
+    assert re.match(
+        r'No step after \d+ s: the first batch came after 0\.\d s, .* so far', waiting[0]
+    )
+    assert 'an epoch of 10 steps takes' in waiting[0]
+    assert 'pace' not in {thread.name for thread in threading.enumerate()}
+
+
+class SlowNumbers(Numbers):
+    def __getitem__(self, index):
+        time.sleep(0.3)
+        return super().__getitem__(index)
+
+
+def test_a_first_batch_that_does_not_come_is_told_apart(tmp_path):
+    said = lines_of(tmp_path, PaceHook(patience=0.1), dataset=SlowNumbers(1))
+    thread, text = said[0]
+    assert thread == 'pace' and 'the first batch, of 1 videos with num_workers=0, is not' in text
+
+
+def test_it_speaks_ten_times_at_most_when_training_fails(tmp_path):
+    def fail(step):
+        raise ZeroDivisionError
+
+    runner = make_runner(tmp_path, fail, hooks=dict(checkpoint=None, pace=PaceHook(patience=0.01)))
+    said = []
+    runner.logger.info = said.append
+    with pytest.raises(ZeroDivisionError):
+        runner.train()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == 'pace']
+    thread.join(5)
+    assert not thread.is_alive() and len(said) <= pace.MAX_LINES
+
+
+def test_signals_go_to_the_main_thread_and_workers_are_forked(tmp_path):
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(threading.current_thread().name))
+    try:
+
+        def signalled(step):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return 1.0
+
+        hook = PaceHook(patience=0.01)
+        runner = make_runner(
+            tmp_path, signalled, iters=3, hooks=dict(checkpoint=None, pace=hook), num_workers=2
+        )
+        runner.train()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == ['MainThread'] * 3
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match='patience must be positive, got 0'):
+        PaceHook(patience=0)

@@ -1,0 +1,32 @@
+"""The configs of mmaction2 and mmdet pass the check."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmmae_st.config import check as config_check
+from mmmae_st.config import check_config
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('package', ['mmaction', 'mmdet'])
+def test_every_config_of_the_packages(package, monkeypatch, tmp_path):
+    """Refused is what needs a package or a file that is not there, and what is wrong indeed."""
+    pytest.importorskip('mmdet')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config_check, 'print_log', lambda *_, **__: None)
+    folder = Path(find_spec(package).origin).parent / '.mim' / 'configs'
+    files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
+    refused = {}
+    for file in files:
+        try:
+            cfg = Config.fromfile(file)
+        except (ImportError, OSError, KeyError):
+            continue  # needs a package, or a network
+        try:
+            check_config(cfg)
+        except ValueError as error:
+            refused[file.relative_to(folder)] = str(error)
+    print(f'{package}: {len(files) - len(refused)} of {len(files)} pass')

@@ -1,0 +1,400 @@
+"""tools/dataset_converters/prepare_videos.py: what it keeps, changes and says."""
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import VideoReformatter
+
+from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets.readers import PyAVReader
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs'
+
+
+@pytest.fixture
+def prepare(converter):
+    """Run the tool on two folders."""
+
+    def run(source, target, *args):
+        return converter.run('prepare_videos', source, target, '--workers', 2, *args)
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder for videos."""
+    folder = tmp_path / 'source'
+    folder.mkdir()
+    return folder
+
+
+def read(path):
+    """All frames of a video, and when they appear."""
+    with PyAVReader(str(path)) as reader:
+        frames = reader.read(range(reader.num_frames))
+        return np.stack([frames[i] for i in range(reader.num_frames)]), reader.times
+
+
+def manifest(folder):
+    lines = (folder / 'manifest.jsonl').read_text().splitlines()
+    return {record['source']: record for record in map(json.loads, lines)}
+
+
+def test_prepare(tmp_path, source, prepare, make_clip, capsys):
+    (source / 'a b').mkdir()
+    make_clip(source / 'a b' / 'wide.avi', width=128, height=64, fps=15, codec='mpeg4')
+    make_clip(source / 'tall.mp4', width=64, height=102, num_frames=70, b_frames=3, gop=60)
+    make_clip(source / 'small.mp4', width=40, height=32)
+    (source / 'bad.mp4').write_bytes(b'not a video' * 50)
+    target = tmp_path / 'target'
+    assert prepare(source, target, '--short-side', 32) == 1
+    assert 'made 3, failed 1' in capsys.readouterr().out
+    assert (target / 'failed.txt').read_text().startswith('bad.mp4\tInvalidDataError')
+    assert sorted(str(p.relative_to(target)) for p in target.rglob('*') if p.is_file()) == [
+        'a b/wide.mp4',
+        'failed.txt',
+        'manifest.jsonl',
+        'prepared.json',
+        'small.mp4',
+        'tall.mp4',
+    ]
+    found = manifest(target)
+    assert [found[name]['size'] for name in sorted(found)] == [[64, 32], [40, 32], [32, 52]]
+    for name, record in found.items():
+        path = target / record['path']
+        assert record['bytes'] == path.stat().st_size
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.name == 'h264'
+            frames = list(container.decode(stream))
+        keys = [number for number, frame in enumerate(frames) if frame.key_frame]
+        assert record['key_frames'] == keys and record['frames'] == len(frames)
+        assert keys[0] == 0 and max(np.diff([*keys, len(frames)])) <= 16
+        assert {frame.pict_type for frame in frames} <= {1, 2}  # no B-frames
+        _, times = read(source / name)
+        np.testing.assert_allclose(read(path)[1] - read(path)[1][0], times - times[0], atol=1e-4)
+
+    # Again: what is there stays, what failed is tried again.
+    before = {p: p.stat().st_mtime_ns for p in target.rglob('*.mp4')}
+    make_clip(source / 'bad.mp4')
+    assert prepare(source, target, '--short-side', 32) == 0
+    assert '1 videos to make, 3 are there already' in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert not (target / 'failed.txt').exists() and len(manifest(target)) == 4
+    with pytest.raises(SystemExit, match='short_side=32 in place of 48.*name a new folder'):
+        prepare(source, target, '--short-side', 48)
+
+
+MATRICES = dict(bt709=1, unknown=2, bt470bg=5, smpte170m=6, bt2020=9)
+
+
+@pytest.mark.parametrize('matrix', MATRICES)
+@pytest.mark.parametrize('full_range', [False, True])
+@pytest.mark.parametrize('pix_fmt', ['yuv420p', 'yuv444p', 'yuv422p10le'])
+def test_colours_stay(tmp_path, source, prepare, matrix, full_range, pix_fmt):
+    """Patches of strong colours come out of both files alike."""
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (28, 28, 28), (232, 200, 9)]
+    pixels = np.repeat(np.repeat(np.array([colours], np.uint8), 64, axis=0), 32, axis=1)
+    with av.open(str(source / 'a.mp4'), 'w') as container:
+        stream = container.add_stream('libx264', rate=10, options={'crf': '1'})
+        stream.width, stream.height, stream.pix_fmt = 192, 64, pix_fmt
+        codec = stream.codec_context
+        codec.colorspace, codec.color_range = MATRICES[matrix], 1 + full_range
+        if matrix == 'bt709':
+            codec.color_primaries = codec.color_trc = 1
+        for _ in range(3):
+            frame = VideoReformatter().reformat(
+                av.VideoFrame.from_ndarray(pixels, format='rgb24'),
+                format=pix_fmt,
+                dst_colorspace=5 if matrix == 'unknown' else MATRICES[matrix],
+                dst_color_range=1 + full_range,
+            )
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    target = tmp_path / 'target'
+    assert prepare(source, target, '--short-side', 32, '--crf', 1) == 0
+    (before, _), (after, _) = read(source / 'a.mp4'), read(target / 'a.mp4')
+    assert after.shape == (3, 32, 96, 3)
+    seen = before[1, 32, 16::32].astype(int)
+    assert np.abs(seen - colours).max() <= 4  # the source is right
+    assert np.abs(after[1, 16, 8::16] - seen).max() <= 4
+    with av.open(str(target / 'a.mp4')) as container:
+        codec = container.streams.video[0].codec_context
+        assert codec.colorspace == MATRICES[matrix]
+        assert (codec.color_range == 2) is full_range
+        assert codec.color_primaries == (1 if matrix == 'bt709' else 2)
+
+
+def test_rgb_video_is_written_as_what_it_is_tagged(tmp_path, source, prepare):
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:] = (250, 10, 60)
+    with av.open(str(source / 'a.mkv'), 'w') as container:
+        stream = container.add_stream('ffv1', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'bgr0'
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
+        container.mux(stream.encode(None))
+    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    assert np.abs(read(tmp_path / 'target' / 'a.mp4')[0].astype(int) - pixels).max() <= 4
+
+
+@pytest.mark.parametrize('degrees', [0, 90, 180, 270, -1])
+def test_videos_are_turned_as_the_reader_turns_them(tmp_path, source, prepare, make_clip, degrees):
+    make_clip(source / 'a.mp4', width=96, height=64, rotation=degrees, num_frames=8)
+    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--crf', 1) == 0
+    (before, _), (after, _) = read(source / 'a.mp4'), read(tmp_path / 'target' / 'a.mp4')
+    assert (
+        before.shape == after.shape == ((8, 96, 64, 3) if degrees % 180 == 90 else (8, 64, 96, 3))
+    )
+    assert np.abs(before.astype(int) - after).mean() < 2
+    with av.open(str(tmp_path / 'target' / 'a.mp4')) as container:
+        assert next(container.decode(video=0)).rotation == 0
+
+
+def test_mirrored_videos_are_mirrored(tmp_path, source, prepare, make_clip):
+    path = make_clip(source / 'a.mp4', width=96, height=64, rotation=180, num_frames=8)
+    turned = np.array([-1, 0, 0, 0, -1], '>i4') * 65536
+    mirrored = np.array([-1, 0, 0, 0, 1], '>i4') * 65536
+    data = path.read_bytes()
+    assert data.count(turned.astype('>i4').tobytes()) == 1
+    upright, _ = read(make_clip(tmp_path / 'b.mp4', width=96, height=64, num_frames=8))
+    path.write_bytes(data.replace(turned.astype('>i4').tobytes(), mirrored.astype('>i4').tobytes()))
+    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--crf', 1) == 0
+    after, _ = read(tmp_path / 'target' / 'a.mp4')
+    assert np.abs(upright[:, :, ::-1].astype(int) - after).mean() < 2
+
+
+def shown_at(times, moments):
+    return np.searchsorted(times, moments + 1e-3, 'right') - 1
+
+
+@pytest.mark.parametrize('fps', [30, 25, 12, 7.5, 5])
+def test_frames_that_stay_keep_their_times(tmp_path, source, prepare, make_clip, fps):
+    times = np.round(1000 * np.arange(40) / fps).astype(int)
+    make_clip(source / 'a.mkv', times=times.tolist(), width=128, height=96)
+    assert prepare(source, tmp_path / 'target', '--fps', 7.5, '--crf', 1) == 0
+    (before, times), (after, kept) = read(source / 'a.mkv'), read(tmp_path / 'target' / 'a.mp4')
+    slots = np.arange(round(40 / fps * 7.5 + 0.4)) / 7.5
+    expected = np.unique(shown_at(times, slots))
+    np.testing.assert_allclose(kept, times[expected], atol=1e-6)
+    assert np.abs(before[expected].astype(int) - after).mean() < 4
+    (record,) = manifest(tmp_path / 'target').values()
+    assert record['rate'] == pytest.approx(min(fps, 7.5), rel=0.06)
+
+
+def test_a_variable_frame_rate_stays(tmp_path, source, prepare, make_clip):
+    times = [0, 40, 100, 400, 433, 1000]  # milliseconds
+    make_clip(source / 'vfr.mkv', num_frames=6, times=times)
+    assert prepare(source, tmp_path / 'target') == 0
+    np.testing.assert_allclose(read(tmp_path / 'target' / 'vfr.mp4')[1], np.array(times) / 1000)
+
+
+def test_sound_and_damaged_videos_are_left_out(tmp_path, source, prepare, make_clip):
+    make_clip(source / 'damaged.mp4', gop=20)
+    data = bytearray((source / 'damaged.mp4').read_bytes())
+    begin = data.index(b'mdat') + len(data) // 2
+    data[begin : begin + 600] = np.random.default_rng(0).bytes(600)
+    (source / 'damaged.mp4').write_bytes(data)
+    with av.open(str(source / 'sound.mp4'), 'w') as container:
+        video = container.add_stream('libx264', rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, 'yuv420p'
+        audio = container.add_stream('aac', rate=44100)
+        for _ in range(5):
+            pixels = np.zeros((48, 64, 3), np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+            sound.rate = 44100
+            container.mux(audio.encode(sound))
+        for stream in (video, audio):
+            container.mux(stream.encode(None))
+    assert prepare(source, tmp_path / 'target') == 1
+    assert sorted(p.name for p in tmp_path.glob('target/*.mp4')) == ['sound.mp4']
+    assert (tmp_path / 'target' / 'failed.txt').read_text().startswith('damaged.mp4\t')
+    with av.open(str(tmp_path / 'target' / 'sound.mp4')) as container:
+        assert [stream.type for stream in container.streams] == ['video']
+
+
+def test_a_list_keeps_its_labels(tmp_path, source, prepare, make_clip):
+    for name in ('one more.avi', 'b.mp4', 'unlisted.mp4'):
+        make_clip(source / name, codec='mpeg4', num_frames=8)
+    listed = tmp_path / 'train.txt'
+    listed.write_text('one more.avi 3\nb.mp4 0\ngone.mp4 1\n')
+    target = tmp_path / 'target'
+    assert prepare(source, target, '--list', listed) == 1
+    assert (target / 'train.txt').read_text() == 'one more.mp4 3\nb.mp4 0\n'
+    assert {s: r['label'] for s, r in manifest(target).items()} == {'one more.avi': 3, 'b.mp4': 0}
+    assert len(VideoDataset('train.txt', str(target))) == 2
+    # Another list goes into the same folder.
+    listed.with_name('val.txt').write_text('unlisted.mp4 2\n')
+    assert prepare(source, target, '--list', listed.with_name('val.txt')) == 0
+    assert {s: r['label'] for s, r in manifest(target).items()}['unlisted.mp4'] == 2
+    assert len(manifest(target)) == 3
+
+
+def test_folders_of_frames(tmp_path, source, prepare, capsys):
+    cv2 = pytest.importorskip('cv2')
+    for folder in ('a', 'sub/b.1'):
+        (source / folder).mkdir(parents=True)
+        for number in range(1, 41):
+            picture = np.full((64, 96, 3), (10, 3 * number, 200), np.uint8)  # blue first
+            cv2.imwrite(str(source / folder / f'img_{number:05}.jpg'), picture)
+    args = ('--frame-tmpl', 'img_{:05}.jpg', '--frame-fps', 20, '--fps', 5, '--short-side', 32)
+    assert prepare(source, tmp_path / 'target', *args) == 0
+    assert sorted(p.name for p in tmp_path.rglob('*.mp4')) == ['a.mp4', 'b.1.mp4']
+    frames, times = read(tmp_path / 'target' / 'sub' / 'b.1.mp4')
+    np.testing.assert_allclose(times, np.arange(10) / 5, atol=1e-6)
+    expected = [(200, 3 * number, 10) for number in range(1, 41, 4)]
+    np.testing.assert_allclose(frames[:, 10, 10], expected, atol=6)
+    assert prepare(source, tmp_path / 'target', *args, '--sample', 2) == 0
+    told = capsys.readouterr().out
+    assert '2 of 2 videos at 32 pixels, 5 frames/s' in told and 'clips/s of one core' in told
+    with pytest.raises(SystemExit, match='--frame-tmpl and --frame-fps must be given together'):
+        prepare(source, tmp_path / 'target', *args[:2])
+
+
+@pytest.mark.parametrize(
+    ('config', 'short_side', 'fps', 'seconds'),
+    [
+        ('mae_st_vitl_k400.py', 256, 7.5, 64 / 30),
+        ('mae_st_vitb_k400_112px.py', 128, 7.5, 64 / 30),
+        ('mae_st_vitl_ssv2.py', 256, None, 0),
+        ('finetune/vitl_k400.py', 256, 7.5, 64 / 30),
+        ('finetune/vitl_k400_32x2.py', 256, 15, 64 / 30),
+        ('finetune/vitl_ssv2.py', 256, None, 0),
+        ('frozen/vitl_k400.py', 224, 7.5, 64 / 30),
+    ],
+)
+def test_needs_of_a_config(converter, config, short_side, fps, seconds):
+    if config.startswith('finetune'):
+        pytest.importorskip('mmaction')
+    needs = converter.load('needs').needs_of_config(str(CONFIGS / config))
+    assert needs[:2] == (short_side, fps)
+    assert needs.clip_seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (('--for', 'mae_st_vitl_k400.py', '--fps', 5), 'asks for 7.5 frames/s, more than --fps 5'),
+        (('--for', 'mae_st_vitl_ssv2.py', '--fps', 8), 'needs all of them: leave out --fps'),
+        (('--for', 'mae_st_vitl_none.py'), 'does not exist'),
+        (('--fps', 0), '--fps must be > 0, got 0'),
+        (('--short-side', 33), '--short-side must be even, got 33'),
+        (('--frame-tmpl', '{}.jpg', '--frame-fps', 0), '--frame-fps must be > 0, got 0'),
+        (('--list', 'none.txt'), "ann_file 'none.txt' is not a file"),
+    ],
+)
+def test_bad_arguments(tmp_path, prepare, args, message):
+    args = [CONFIGS / arg if str(arg).startswith('mae_st') else arg for arg in args]
+    with pytest.raises(SystemExit, match=message):
+        prepare(tmp_path / 'source', tmp_path / 'target', *args)
+    assert not (tmp_path / 'target').exists()
+
+
+def test_a_config_of_another_loader_is_refused(tmp_path, prepare):
+    (tmp_path / 'c.py').write_text(
+        "train_dataloader = dict(dataset=dict(type='X', pipeline=[dict(type='DecordDecode')]))"
+    )
+    with pytest.raises(SystemExit, match='does not read clips by LoadClips'):
+        prepare(tmp_path / 'source', tmp_path / 'target', '--for', tmp_path / 'c.py')
+
+
+def test_files_prepared_for_fewer_frames_are_refused(tmp_path, source, prepare, make_clip):
+    make_clip(source / 'a.mp4', num_frames=80)
+    target = tmp_path / 'target'
+    assert prepare(source, target, '--for', CONFIGS / 'mae_st_vitl_k400.py') == 0
+    with pytest.raises(SystemExit, match=r'made with fps=7.5 in place of None.*a new folder'):
+        prepare(source, target, '--for', CONFIGS / 'mae_st_vitl_ssv2.py')
+    load = dict(type='LoadClips')
+    assert len(VideoDataset(data_root=str(target), pipeline=[load])) == 1
+    for more, asked in (dict(frame_interval=2), '15 frames/s'), (dict(sampling='segment'), 'all'):
+        with pytest.raises(ValueError, match=f'clips ask for {asked}.*were prepared with 7.5'):
+            VideoDataset(data_root=str(target), pipeline=[dict(load, **more)])
+
+
+def test_a_trial_says_what_would_be_won(tmp_path, source, prepare, make_clip, capsys):
+    for number in range(3):
+        make_clip(source / f'{number}.mp4', width=320, height=256, num_frames=90, gop=250)
+    (source / '3.mp4').touch()
+    assert prepare(source, tmp_path / 'target', '--fps', 7.5, '--sample', 4) == 0
+    told = capsys.readouterr().out
+    assert '3 of 4 videos at 256 pixels, 7.5 frames/s, crf 21, a key frame every 16' in told
+    assert f'unreadable: {source}/3.mp4: InvalidDataError' in told
+    times = float(re.search(r'clips/s of one core.* ([\d.]+) times', told)[1])
+    share = float(re.search(r'MB a video.* ([\d.]+) of it', told)[1])
+    likeness = float(re.search(r'PSNR at 224 pixels, dB +([\d.]+)', told)[1])
+    assert times > 1.2 and 0.05 < share < 3 and 25 < likeness < 50
+    assert 'all would take' in told and not (tmp_path / 'target').exists()
+
+
+def test_too_little_space_is_found_early(tmp_path, source, prepare, make_clip, converter, capsys):
+    make_clip(source / '00.mp4', num_frames=4)
+    for number in range(1, 40):
+        shutil.copy(source / '00.mp4', source / f'{number:02}.mp4')
+    module = converter.load('prepare_videos')
+    usage = SimpleNamespace(free=1000)
+    converter.monkeypatch.setattr(module.shutil, 'disk_usage', lambda path: usage)
+    with pytest.raises(SystemExit, match='other 24 videos need .* GB, and 1e-06 GB are free'):
+        prepare(source, tmp_path / 'target')
+    assert len(list((tmp_path / 'target').glob('*.mp4'))) == 16
+    usage.free = 10**10
+    assert prepare(source, tmp_path / 'target') == 0
+    told = capsys.readouterr().out
+    assert '24 videos to make, 16 are there already' in told
+    assert re.search(r'the other 8 videos need about .* of 10 GB free, and .* hours', told)
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, capsys):
+    """What is there after a SIGKILL is whole, and the next run makes the rest."""
+    target = tmp_path / 'target'
+    for number in range(8):
+        make_clip(source / f'{number}.mp4', width=320, height=240)
+    process = multiprocessing.get_context('fork').Process(target=prepare, args=(source, target))
+    process.start()
+    deadline = time.monotonic() + 60
+    while len(list(target.glob('[0-9].mp4'))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    made = list(target.glob('[0-9].mp4'))
+    assert 2 <= len(made) < 8
+    assert all(len(read(path)[0]) == 40 for path in made)
+    if (target / 'manifest.jsonl').exists():
+        with (target / 'manifest.jsonl').open('a') as file:
+            file.write('{"source": "7.m')  # as if it had been cut short
+    time.sleep(0.5)  # a worker may finish the video it is at
+    assert prepare(source, target) == 0
+    counts = re.search(r'(\d+) videos to make, (\d+) are there', capsys.readouterr().out)
+    assert sum(map(int, counts.groups())) == 8
+    names = [f'{number}.mp4' for number in range(8)]
+    assert sorted(os.listdir(target)) == [*names, 'manifest.jsonl', 'prepared.json']
+    assert all(len(read(target / name)[0]) == 40 for name in names)
+    assert sorted(manifest(target)) == names
+
+
+def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, clips):
+    for path in clips.values():
+        shutil.copy(path, source / f'{path.stem}_{path.suffix[1:]}{path.suffix}')
+    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    for name, record in manifest(tmp_path / 'target').items():
+        (before, times), (after, kept) = (
+            read(source / name),
+            read(tmp_path / 'target' / record['path']),
+        )
+        if name.startswith('odd'):  # sizes are rounded to even numbers
+            assert before.shape == (40, 49, 65, 3) and after.shape == (40, 48, 64, 3)
+        else:
+            assert np.abs(before.astype(int) - after).mean((1, 2, 3)).max() < 6, name
+        if times is not None:
+            np.testing.assert_allclose(kept, times - times[0], atol=1.1e-3, err_msg=name)

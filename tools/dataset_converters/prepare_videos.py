@@ -1,0 +1,196 @@
+r"""Prepare videos once, so that clips are read out of them several times faster.
+
+    python tools/dataset_converters/prepare_videos.py data/k400/original data/k400/videos \
+        --for configs/mae_st_vitl_k400.py
+    python tools/dataset_converters/prepare_videos.py data/k400/original data/k400/videos \
+        --short-side 256 --fps 7.5 --sample 20
+
+Writes H.264 in .mp4 that decodes fast (no B-frames, no deblocking, a key frame at least every 16
+frames): a smaller short side, only the frames that clips take, no sound. Folders, the time of every
+frame that stays, and colours are kept; rotated videos are turned upright. --for CONFIG takes size
+and frame rate from the clips of a config.
+
+Beside the videos come manifest.jsonl, a line a video, and failed.txt with what could not be read
+and why. Disk space and time are estimated from the first videos. Run again after an interruption,
+it does what is missing. With --sample N, N videos are tried out and nothing is kept.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+
+from common import (
+    add_parallel_arguments,
+    list_lines,
+    positive,
+    require_apart,
+    run_parallel,
+    target_names,
+    write_failures,
+    write_lines,
+)
+from encoding import FrameFolder, Job, Settings, run
+from manifest import Manifest, require_same_settings
+from needs import Needs, add_needs_argument, needs_of_config, what_repeats
+from trial import PIPELINE, spread, try_out
+
+from mmmae_st.command_line import short_errors
+from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+
+SHORT_SIDE = 256
+MEASURED_FIRST = 16
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', help='folder of videos, sub-folders included')
+    parser.add_argument('target', help='folder to write to')
+    parser.add_argument(
+        '--list',
+        help='prepare the videos of this list, relative to the source; a list of what was made is '
+        'written to the target under the same name',
+    )
+    add_needs_argument(parser)
+    parser.add_argument('--short-side', type=positive, help=f'pixels ({SHORT_SIDE})')
+    parser.add_argument('--fps', type=float, help='frames a second that are kept (all)')
+    parser.add_argument('--crf', type=int, default=21, help='H.264 quality, lower is better (21)')
+    parser.add_argument(
+        '--key-frames', type=positive, default=16, help='frames between them, at most (16)'
+    )
+    parser.add_argument('--frame-tmpl', help="the source has folders of frames: 'img_{:05}.jpg'")
+    parser.add_argument('--frame-fps', type=float, help='frames a second of such folders')
+    parser.add_argument('--sample', type=positive, metavar='N', help='try N videos out, keep none')
+    add_parallel_arguments(parser)
+    return parser.parse_args()
+
+
+def choose_settings(args: argparse.Namespace, needs: Needs | None) -> Settings:
+    """Size and rate as given, else those that the config asks for.
+
+    Raises:
+        ValueError: They are impossible, or the config asks for more frames than would be kept.
+    """
+    if args.fps is not None and not args.fps > 0:
+        raise ValueError(f'--fps must be > 0, got {args.fps:g}')
+    if args.short_side is not None and args.short_side % 2:
+        raise ValueError(f'--short-side must be even, got {args.short_side}')
+    if (args.frame_tmpl is None) != (args.frame_fps is None):
+        raise ValueError('--frame-tmpl and --frame-fps must be given together')
+    if args.frame_fps is not None and not args.frame_fps > 0:
+        raise ValueError(f'--frame-fps must be > 0, got {args.frame_fps:g}')
+    fps, short_side = args.fps, args.short_side or SHORT_SIDE
+    if needs is not None:
+        if needs.fps is None and fps is not None:
+            raise ValueError(
+                f'{args.config} takes frames out of segments of a video and needs all of them: '
+                'leave out --fps'
+            )
+        if needs.fps is not None and fps is not None and fps < needs.fps:
+            raise ValueError(
+                f'{args.config} asks for {needs.fps:g} frames/s, more than --fps {fps:g} keeps: '
+                'its clips would repeat frames'
+            )
+        fps, short_side = fps or needs.fps, args.short_side or needs.short_side
+    return Settings(short_side, fps, args.crf, args.key_frames)
+
+
+def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> dict[str, str]:
+    """Make videos, those by which the rest is estimated first; returns what failed and why.
+
+    Raises:
+        ValueError: The disk has too little space for the rest.
+    """
+    sources = {job: source for source, job in jobs.items()}
+    first = spread(list(sources), MEASURED_FIRST)
+    rest = [job for job in sources if job not in set(first)]
+    failures: dict[str, str] = {}
+    begin = time.monotonic()
+    for part in (first, rest):
+        for outcome in run_parallel(run, part, args.workers, args.timeout):
+            source = sources[outcome.task]
+            if outcome.error is not None:
+                failures[source] = outcome.error
+            else:
+                path = os.path.relpath(outcome.task.target, args.target)
+                manifest.add(dict(source=source, path=path, **outcome.value))
+        if part is first and rest:
+            sizes = [record['bytes'] for record in manifest.of(sources[job] for job in first)]
+            each = sum(sizes) / max(len(sizes), 1)
+            seconds = (time.monotonic() - begin) / len(first)
+            _require_space(args.target, len(rest), each, seconds)
+    return failures
+
+
+def _require_space(folder: str, number: int, bytes_each: float, seconds_each: float) -> None:
+    needed, free = number * bytes_each / 1e9, shutil.disk_usage(folder).free / 1e9
+    estimate = f'the other {number} videos need about {needed:.3g} GB'
+    if needed > free:
+        raise ValueError(f'{estimate}, and {free:.3g} GB are free in {folder!r}')
+    print(f'{estimate} of {free:.3g} GB free, and {number * seconds_each / 3600:.2g} hours')
+
+
+def plan(args: argparse.Namespace, settings: Settings) -> tuple[dict[str, dict], dict[str, Job]]:
+    """The record and the job of each video, by its path below the source.
+
+    Raises:
+        OSError, ValueError: There is no video, or two would be written to one place.
+    """
+    frame_folders = args.frame_tmpl is not None
+    if args.list is None:
+        records = scan_folder(args.source, frame_tmpl=args.frame_tmpl)
+    else:
+        records = read_list(args.list, frame_folders=frame_folders)
+    by_source = {records.path(i): record for i, record in enumerate(records)}
+    folder = FrameFolder(args.frame_tmpl, args.frame_fps) if frame_folders else None
+    jobs = {
+        source: Job(
+            join_inside(args.source, args.source, source),
+            os.path.join(args.target, f'{name}.mp4'),
+            settings,
+            folder,
+        )
+        for source, name in target_names(by_source, frame_folders).items()
+    }
+    return by_source, jobs
+
+
+def main() -> int:
+    """Prepare what is missing; 1 if a video failed."""
+    args = parse_args()
+    with short_errors():
+        needs = needs_of_config(args.config) if args.config else None
+        settings = choose_settings(args, needs)
+        require_apart(args.source, args.target)
+        records, jobs = plan(args, settings)
+        if args.sample:
+            pipeline = needs.pipeline if needs else PIPELINE
+            print(try_out(list(jobs.values()), args.sample, args.workers, args.timeout, pipeline))
+            return 0
+
+        os.makedirs(args.target, exist_ok=True)
+        require_same_settings(args.target, settings)
+        manifest = Manifest(args.target)
+        missing = {source: job for source, job in jobs.items() if not manifest.holds(source)}
+        print(f'{len(missing)} videos to make, {len(jobs) - len(missing)} are there already')
+        failures = make(missing, manifest, args)
+        manifest.put_in_order({s: r['label'] for s, r in records.items() if 'label' in r})
+        if args.list:
+            kept = (
+                {key: record[key] for key in ('path', 'label') if key in record}
+                for record in manifest.of(jobs)
+            )
+            write_lines(os.path.join(args.target, os.path.basename(args.list)), list_lines(kept))
+        write_failures(args.target, list(failures.items()))
+    print(f'made {len(missing) - len(failures)}, failed {len(failures)}')
+    for line in what_repeats(needs, ((r['frames'], r['rate']) for r in manifest.of(jobs))):
+        print(line)
+    return bool(failures)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
