@@ -154,7 +154,7 @@ def test_a_task_that_fails_or_hangs_stops_no_other(tmp_path, monkeypatch):
     report = Report(tmp_path / 'out', dict(device='cpu'), 'command')
     folder = tmp_path / 'temporary'
     folder.mkdir()
-    conduct.conduct([section], Place('cpu', folder, tmp_path / 'out'), report, 1.0)
+    conduct.conduct([section], Place('cuda', folder, tmp_path / 'out'), report, 1.0)
     report.end('ended')
     assert statuses(tmp_path / 'out', 'some') == dict(
         crash='failed', fail='failed', hang='out of time', note='done', long='not begun'
@@ -162,7 +162,7 @@ def test_a_task_that_fails_or_hangs_stops_no_other(tmp_path, monkeypatch):
     assert len(rows(tmp_path / 'out', 'some', 'figures')) == 3
     summary = (tmp_path / 'out' / 'summary.md').read_text()
     assert 'ArithmeticError: of this task alone' in summary
-    assert 'long: **not begun**: needs about 180 s, 5' in summary
+    assert 'long: **not begun**: needs about 3600 s, 5' in summary
 
 
 def test_where_forked_processes_cannot_use_the_device_new_ones_are_started(tmp_path, monkeypatch):
