@@ -95,7 +95,7 @@ def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, t
 
 @pytest.mark.slow
 def test_a_pretraining_checkpoint_cannot_be_tested(config, pretrained, run_tool, tmp_path):
-    with pytest.raises(SystemExit, match='is no checkpoint of .*\n.* has to be fine-tuned first'):
+    with pytest.raises(SystemExit, match='(?s)is no checkpoint of .* has to be fine-tuned first'):
         run_tool('tools/test.py', config, pretrained, folder=tmp_path)
 
 

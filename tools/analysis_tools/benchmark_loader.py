@@ -54,6 +54,7 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, random_scene
 from mmmae_st.datasets.synthetic.scenes import render
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.fileio.video_writer import write_video
+from mmmae_st.registry import type_name
 
 SYNTHETIC = ClipSettings(num_frames=300, height=256, width=340)
 NUM_SYNTHETIC = 8
@@ -129,8 +130,8 @@ def build_dataset(
     """
     given = cfg.get('train_dataloader', {}).get('dataset', {})
     pipeline = [dict(step) for step in given.get('pipeline', [])]
-    kind = str(given.get('type', 'none')).rpartition('.')[2]
-    first = str(pipeline[0]['type']).rpartition('.')[2] if pipeline else 'none'
+    kind = type_name(given) or 'none'
+    first = type_name(pipeline[0]) if pipeline else 'none'
     if (kind, first) != ('VideoDataset', 'LoadClips'):
         raise ValueError(
             'train_dataloader.dataset must be a VideoDataset whose pipeline starts with LoadClips, '
