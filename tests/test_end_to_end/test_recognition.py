@@ -118,6 +118,7 @@ def test_another_number_of_classes_is_named(tiny_config, run_tool, tmp_path):
 def test_labels_that_are_no_classes_stop_training_and_testing(tiny_config, run_tool, tmp_path):
     cfg = tiny_config()
     folder = Path(cfg.train_dataloader.dataset.data_root)
+    cfg.train_dataloader.batch_size = 1
     (tmp_path / 'list.txt').write_text('0.mp4 1\n\n1.mp4 2\n2.mp4 3\n')
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         prefix = folder / loader.dataset.data_prefix.video
