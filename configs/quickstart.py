@@ -13,18 +13,8 @@ model = dict(
         patch_size=8,
         pos_embed='sincos',
     ),
-    decoder=dict(
-        type='MAEDecoder',
-        encoder_dims=192,
-        embed_dims=192,
-        depth=2,
-        num_heads=6,
-        img_size=64,
-        num_frames=8,
-        patch_size=8,
-        pos_embed='sincos',
-    ),
-    head=dict(type='MAEHead', embed_dims=192, patch_size=8, target='pixels'),
+    decoder=dict(type='MAEDecoder', embed_dims=192, depth=2, num_heads=6, pos_embed='sincos'),
+    head=dict(type='MAEHead', target='pixels'),
 )
 
 data_root = 'data/quickstart'

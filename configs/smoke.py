@@ -3,21 +3,13 @@ _base_ = 'quickstart.py'
 
 model = dict(
     backbone=dict(
-        arch=dict(_delete_=True, embed_dims=32, depth=2, num_heads=2),
+        arch=dict(embed_dims=32, depth=2, num_heads=2),
         img_size=32,
         num_frames=8,
         pos_embed='separable',
     ),
-    decoder=dict(
-        encoder_dims=32,
-        embed_dims=32,
-        depth=1,
-        num_heads=2,
-        img_size=32,
-        num_frames=8,
-        pos_embed='separable',
-    ),
-    head=dict(embed_dims=32, target='normalized_pixels'),
+    decoder=dict(embed_dims=32, depth=1, num_heads=2, pos_embed='separable'),
+    head=dict(target='normalized_pixels'),
 )
 train_pipeline = [
     dict(type='LoadClips', clip_len=8, frame_interval=2, num_clips=2),

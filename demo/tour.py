@@ -143,7 +143,9 @@ def main(argv: list[str] | None = None) -> None:
             model = tiny_model()
             train(model, videos, args.seconds)
             model.eval()
-        num_frames, size, _ = clip_size(model.backbone)
+        num_frames, size, width = clip_size(model.backbone)
+        if size != width:
+            raise ValueError(f'the model takes clips of {size} x {width}; only squares are drawn')
         clips = np.concatenate(
             [
                 read_clips(video, num_frames, size, args.frame_interval, CLIPS_OF_A_VIDEO)

@@ -61,6 +61,12 @@ def component_class(
     return None
 
 
+def type_name(part: Mapping[str, Any] | None) -> str:
+    """Name of the class under ``type`` of a component's dict, without a scope; '' without one."""
+    kind = (part or {}).get('type', '')
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+
+
 def is_component(
     registry: Registry, part: Mapping[str, Any] | None, base: type, scope: str | None = None
 ) -> bool:

@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from mmmae_st.analysis.config_cost import config_cost
 from mmmae_st.config import check_config, override
+from mmmae_st.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -330,6 +331,18 @@ def test_configs_of_the_fine_tuning_page_are_sound(tmp_path, number):
     if number == 0:
         assert cfg.val_dataloader.dataset.ann_file == 'test.txt'
         assert cfg.train_dataloader.dataset.type == 'VideoDataset'
+
+
+@pytest.mark.parametrize('number', [0, 1])
+def test_configs_of_the_page_on_own_configs_are_sound(tmp_path, number):
+    (tmp_path / 'config.py').write_text(blocks(ROOT / 'docs/own_config.md', 'python')[number])
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    check_config(cfg)
+    model = MODELS.build(cfg.model)
+    sizes = [(8, 12, 12), (8, 14, 14)][number]
+    assert model.backbone.grid[1:] == model.decoder.pos_embed.grid[1:] == sizes[1:]
+    hooks = cfg.default_hooks
+    assert (hooks.explosion.get('window'), 'ema' in hooks) == [(None, False), (10, True)][number]
 
 
 def test_what_to_change_is_where_the_recipes_say():

@@ -19,14 +19,21 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.hooks import Hook
+from mmengine.registry import DATASETS, METRICS, MODELS
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from mmmae_st.command_line import load_config, short_errors
 from mmmae_st.compat.versions import versions_of
+from mmmae_st.config import check_config
+from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
 from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.runner.launch import prepare_runtime
-from mmmae_st.registry import DATASETS
+from mmmae_st.evaluation import ReconstructionLoss
+from mmmae_st.models import SpatiotemporalMAE
+from mmmae_st.registry import DATASETS as OUR_DATASETS
+from mmmae_st.registry import is_component
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_png
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +108,18 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def require_pretraining(cfg: Config) -> None:
+    """Raise ValueError unless a config of one's own has what is shown here."""
+    if not is_component(MODELS, cfg.get('model'), SpatiotemporalMAE, 'mmmae_st'):
+        raise ValueError('--config must be one of pretraining, whose model is a SpatiotemporalMAE')
+    for part in ('train_dataloader', 'val_dataloader'):
+        dataset = (cfg.get(part) or {}).get('dataset')
+        if not is_component(DATASETS, dataset, VideoDataset, 'mmmae_st'):
+            raise ValueError(f'--config needs {part} with a VideoDataset, as configs/quickstart.py')
+    if not is_component(METRICS, cfg.get('val_evaluator'), ReconstructionLoss, 'mmmae_st'):
+        raise ValueError('--config needs ReconstructionLoss as val_evaluator')
+
+
 def use_generated(cfg: Config, folder: Path) -> None:
     """Generate clips, as far as they are not there, and point the config at them."""
     for name, number, seed in (('train', NUM_TRAIN, 0), ('val', NUM_HELD_OUT, 1)):
@@ -108,7 +127,7 @@ def use_generated(cfg: Config, folder: Path) -> None:
         paths, made = make_clips(folder / name, number, settings)
         say(f'    {folder / name}: {len(paths)} clips, {made} made now')
         loader = cfg[f'{name}_dataloader']
-        loader.dataset.update(data_root=str(folder), data_prefix=dict(video=name))
+        loader.dataset.update(data_root=str(folder), ann_file='', data_prefix=dict(video=name))
 
 
 def use_folder(cfg: Config, folder: str) -> None:
@@ -124,8 +143,8 @@ def use_folder(cfg: Config, folder: str) -> None:
     """
     loaders = cfg.train_dataloader, cfg.val_dataloader
     for loader in loaders:
-        loader.dataset.update(data_root=folder, data_prefix=dict(video=''))
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        loader.dataset.update(data_root=folder, ann_file='', data_prefix=dict(video=''))
+    dataset = OUR_DATASETS.build(cfg.val_dataloader.dataset)
     held_out = pick_held_out(dataset)
     others = [i for i in range(len(dataset)) if i not in set(held_out)] or held_out
     if len(others) > NUM_TRAIN:
@@ -182,14 +201,14 @@ def summarize(cfg: Config, runner: Runner, progress: ProgressHook) -> dict:
     """What ``summary.json`` holds."""
     loader = runner.train_dataloader
     videos = {loader.dataset.get_data_info(i)['path'] for i in range(len(loader.dataset))}
-    views = next(t for t in cfg.train_pipeline if t['type'] == 'LoadClips')['num_clips']
+    loading = loader.dataset.pipeline.transforms[0]
     losses, (before, *_, after) = progress.losses, progress.held_out
     return dict(
         videos=len(videos),
         held_out_videos=len(runner.val_dataloader.dataset),
         steps=len(losses),
         videos_per_step=loader.batch_size,
-        clips=len(losses) * loader.batch_size * views,
+        clips=len(losses) * loader.batch_size * loading.num_clips,
         seconds=round(progress.seconds, 1),
         first_loss=round(float(np.mean(losses[:LOSS_WINDOW])), 4),
         last_loss=round(float(np.mean(losses[-LOSS_WINDOW:])), 4),
@@ -204,8 +223,15 @@ def summarize(cfg: Config, runner: Runner, progress: ProgressHook) -> dict:
 
 def main() -> None:
     """Make or find the clips, train, draw, and say what was made."""
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
+    with short_errors():
+        run(parse_args())
+
+
+def run(args: argparse.Namespace) -> None:
+    """Everything, in order."""
+    cfg = load_config(args.config)
+    require_pretraining(cfg)
+    check_config(cfg)
     cfg.work_dir = args.work_dir
     work_dir = Path(args.work_dir)
     for name in ('summary.json', 'reconstruction.png'):  # of an earlier run
@@ -224,6 +250,8 @@ def main() -> None:
         if not isinstance(handler, logging.FileHandler):
             handler.setStream(sys.stdout)
             handler.setLevel(logging.WARNING)
+    if not runner.model.head.predicts_pixels:
+        raise ValueError(f'only pixels are drawn, not model.head.target={runner.model.head.target}')
     progress = ProgressHook()
     runner.register_hook(progress, priority='LOWEST')
     say(f'==> Training; the log is {runner.log_dir}')

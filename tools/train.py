@@ -17,7 +17,7 @@ from mmmae_st.engine.runner.resume import nothing_left_behind, require_own_work_
 from mmmae_st.engine.runner.sets import require_sets
 from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.models import SpatiotemporalMAE
-from mmmae_st.registry import is_component
+from mmmae_st.registry import is_component, type_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,8 +78,8 @@ def enable_amp(cfg: Config, force: bool = False) -> None:
         cfg.optim_wrapper.force_bfloat16 = True
     if is_ours(cfg, 'optim_wrapper', BFloat16OptimWrapper):
         return
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+    kind = type_name(cfg.optim_wrapper)
+    if kind not in ('', 'OptimWrapper', 'AmpOptimWrapper'):
         raise ValueError(
             f'--amp replaces OptimWrapper or AmpOptimWrapper, but optim_wrapper.type is {kind!r}'
         )

@@ -1,7 +1,4 @@
 # Decoder 256 wide; the default is 512.
 _base_ = '../mae_st_vitl_k400.py'
 
-model = dict(
-    decoder=dict(embed_dims=256, num_heads=8),
-    head=dict(embed_dims=256),
-)
+model = dict(decoder=dict(embed_dims=256, num_heads=8))

@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 from mmmae_st.analysis.cost import ClipSize, Cost, build_on_meta, detection_cost, recognition_cost
 from mmmae_st.analysis.pretraining_cost import pretraining_cost
+from mmmae_st.registry import type_name
 
 AUTOCAST = ('BFloat16OptimWrapper', 'AmpOptimWrapper')
 
@@ -32,8 +33,7 @@ def config_cost(
         raise ValueError(
             'the config has no model: a frozen encoder is counted by the config it was trained with'
         )
-    optim_wrapper = cfg.get('optim_wrapper', {}).get('type', 'OptimWrapper')
-    bfloat16 = optim_wrapper.split('.')[-1] in AUTOCAST
+    bfloat16 = type_name(cfg.get('optim_wrapper')) in AUTOCAST
     pretrains = 'decoder' in cfg.model and 'head' in cfg.model
     if ratio is not None and not pretrains:
         raise ValueError(f'ratio={ratio} concerns pretraining; this config does not pretrain')
@@ -47,7 +47,7 @@ def config_cost(
     if 'roi_head' in cfg.model:
         return detection_cost(build_on_meta(cfg), clip, bfloat16)
     raise ValueError(
-        f'cannot count {cfg.model.type}: it has neither decoder and head (pretraining) '
+        f'cannot count {type_name(cfg.model)}: it has neither decoder and head (pretraining) '
         'nor cls_head (recognition) nor roi_head (detection)'
     )
 
@@ -57,7 +57,7 @@ def views_of_test(cfg: Config) -> int:
     views = 1
     for transform in cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline', []):
         views *= transform.get('num_clips', 1)
-        views *= 3 if transform['type'].endswith('ThreeCrop') else 1
+        views *= 3 if type_name(transform).endswith('ThreeCrop') else 1
     return views
 
 

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from torch import Tensor, nn
 
 from mmmae_st.analysis.cost import ClipSize, Cost, build_on_meta, clip_size, measure
 from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.datasets.transforms import DecoderMasking
 from mmmae_st.datasets.transforms.masking import BaseMasking, Grid
-from mmmae_st.registry import TRANSFORMS
+from mmmae_st.registry import TRANSFORMS, component_class, type_name
 
 
 class PretrainingForward(nn.Module):
@@ -71,7 +72,7 @@ def find_masks(cfg: Config) -> Masks:
     """
     found: dict[type, Any] = {}
     for transform in cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', []):
-        kind = TRANSFORMS.get(transform['type'])
+        kind = component_class(MMENGINE_TRANSFORMS, transform, 'mmmae_st')
         for base in (BaseMasking, DecoderMasking):
             if isinstance(kind, type) and issubclass(kind, base):
                 found[base] = TRANSFORMS.build(transform)
@@ -143,7 +144,7 @@ def _clip_of_pipeline(cfg: Config, built_for: ClipSize) -> ClipSize:
     frames, height, width = built_for
     for transform in cfg.train_dataloader.dataset.pipeline:
         frames = transform.get('clip_len', frames)
-        if transform['type'].split('.')[-1] in ('ClipRandomResizedCrop', 'ClipCenterCrop'):
+        if type_name(transform) in ('ClipRandomResizedCrop', 'ClipCenterCrop'):
             height = width = transform['size']
     return frames, height, width
 

@@ -170,7 +170,7 @@ class _Check:
             self.plain(wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg', PARAMWISE_KEYS)
         with DefaultScope.overwrite_default_scope(self.scope):
             for failure in foreign_models(cfg, doubted=bool(self.doubts)):
-                self.problems += self.confirmed(failure) or [failure]
+                self.problems += self.explained(failure)
             for check in (*VALUE_CHECKS, classes, sizes):
                 for path, problem in check(cfg):
                     if not any(known.startswith(path) for known, _ in self.problems):
@@ -293,8 +293,8 @@ class _Check:
         self.note(path, [('type', f'no component is called {kind!r}{failure or hint}')])
         return None
 
-    def confirmed(self, failure: tuple[str, str]) -> list[tuple[str, str]]:
-        """The doubts that explain why a model could not be built.
+    def explained(self, failure: tuple[str, str]) -> list[tuple[str, str]]:
+        """The doubts that explain why a model could not be built, or the failure itself.
 
         Python and the registries quote the argument, or the name, that they do not know. Of a value
         of a wrong type the error may say anything.
@@ -307,7 +307,7 @@ class _Check:
             for doubt in inside
             if quoted & {doubt[0].rpartition('.')[2], *re.findall(r"'(\w+)'", doubt[1])[:1]}
         ]
-        return named or [doubt for doubt in inside if doubt[1].startswith('must be')]
+        return named or [failure, *(doubt for doubt in inside if doubt[1].startswith('must be'))]
 
     def _count(self) -> int:
         return len(self.problems) + len(self.doubts)

@@ -151,7 +151,9 @@ def frozen_evaluation(cfg: Config) -> Problems:
         ('linear', probe_accuracy, ('train', 'test', 'build')),
         ('attentive', probe_accuracy, ('train', 'test', 'build')),
     ):
-        given = {key: value for key, value in (cfg.get(path) or {}).items() if key not in own}
+        if path not in cfg:
+            continue  # not asked for
+        given = {key: value for key, value in cfg[path].items() if key not in own}
         found = argument_problems(function, dict.fromkeys(by_tool) | given)
         for key, problem in found or type_problems(function, given):
             yield f'{path}.{key}', problem

@@ -35,8 +35,9 @@ class VideoDataset(BaseDataset):
     """Videos from an annotation list, a folder, or folders of raw frames.
 
     A sample is a pure function of (seed, epoch, index): ``dataset[(epoch, index)]`` is the same in
-    any process, whatever was read before. ``dataset[index]`` is epoch 0; a worker of a loader warns
-    of it, since a sampler other than :class:`EpochSampler` gives every epoch the same samples.
+    any process, whatever was read before. ``dataset[index]`` is epoch 0; a worker of a loader, and
+    more of them than there are videos, warn of it, since a sampler other than
+    :class:`EpochSampler` gives every epoch the same samples.
 
     In training a video that cannot be read is replaced by another one drawn from (seed, epoch,
     index); the failures met travel with the sample under ``failures``. In test mode it is an error,
@@ -98,6 +99,7 @@ class VideoDataset(BaseDataset):
             raise ValueError(f'max_refetch must be an integer >= 0, got {max_refetch!r}')
         if frame_tmpl is not None:
             frame_pattern(frame_tmpl)
+        self._without_epoch = 0
         self.seed = seed
         self.delimiter = delimiter
         self.extensions = extensions
@@ -148,8 +150,10 @@ class VideoDataset(BaseDataset):
                 ``max_refetch`` replacements can.
         """
         epoch, index = idx if isinstance(idx, tuple) else (0, idx)
-        if not (self.test_mode or isinstance(idx, tuple) or get_worker_info() is None):
-            warnings.warn(NO_EPOCH, stacklevel=2)
+        if not (self.test_mode or isinstance(idx, tuple)):
+            self._without_epoch += 1
+            if get_worker_info() is not None or self._without_epoch > len(self):
+                warnings.warn(NO_EPOCH, stacklevel=2)
         if not -len(self) <= index < len(self):
             raise IndexError(f'index {index} is out of range for {len(self)} videos')
         index %= len(self)

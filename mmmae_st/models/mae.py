@@ -4,15 +4,19 @@ Dimensions: B clips (views merged), C channels, T H W frames and pixels, K kept 
 M removed tokens.
 """
 
+import inspect
+from typing import Any
+
 import torch
 from mmengine.model import BaseModel
+from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmmae_st.models.pictures import clips_from_patches, in_token_order
 from mmmae_st.models.weights import init_pretrained
 from mmmae_st.patching import removed_ids
-from mmmae_st.registry import MODELS
+from mmmae_st.registry import MODELS, component_class
 
 
 @MODELS.register_module()
@@ -25,8 +29,10 @@ class SpatiotemporalMAE(BaseModel):
     Args:
         backbone: Config of the encoder. With ``with_mask_token=True`` mask tokens already go
             through the encoder (the dense variant of Table 1).
-        decoder: Config of the decoder.
-        head: Config of the head.
+        decoder: Config of the decoder. Widths and sizes that follow from the encoder
+            (``encoder_dims``, ``img_size``, ``num_frames``, ``patch_size``, ``tubelet_size``,
+            ``encoder_cls_token``) are the encoder's unless they are given.
+        head: Config of the head; ``embed_dims`` is the decoder's, the patch the encoder's likewise.
         data_preprocessor: Config of the preprocessor.
         init_cfg: mmengine initialisation config.
 
@@ -46,8 +52,23 @@ class SpatiotemporalMAE(BaseModel):
             data_preprocessor = dict(type='ClipDataPreprocessor')
         super().__init__(MODELS.build(data_preprocessor), init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.decoder = MODELS.build(decoder)
-        self.head = MODELS.build(head)
+        grid, patch, tubelet = (
+            self.backbone.grid,
+            self.backbone.patch_size,
+            self.backbone.tubelet_size,
+        )
+        same = dict(patch_size=patch, tubelet_size=tubelet)
+        self.decoder = MODELS.build(
+            _filled(
+                decoder,
+                encoder_dims=self.backbone.embed_dims,
+                img_size=(grid[1] * patch, grid[2] * patch),
+                num_frames=grid[0] * tubelet,
+                encoder_cls_token=self.backbone.cls_token is not None,
+                **same,
+            )
+        )
+        self.head = MODELS.build(_filled(head, embed_dims=self.decoder.embed_dims, **same))
         self.dense = self.backbone.mask_token is not None
         self._check_parts()
 
@@ -220,3 +241,12 @@ class SpatiotemporalMAE(BaseModel):
                     f'head.{name}={getattr(head, name)} must equal '
                     f'backbone.{name}={getattr(backbone, name)}'
                 )
+
+
+def _filled(part: dict, **arguments: Any) -> dict:
+    """The config of a part with the arguments that it takes and does not give."""
+    component = component_class(MMENGINE_MODELS, part, 'mmmae_st')
+    if component is None:
+        return part  # the registry says what is wrong
+    taken = inspect.signature(component).parameters
+    return {key: value for key, value in arguments.items() if key in taken} | dict(part)

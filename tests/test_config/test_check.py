@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from mmmae_st.config import check as config_check
 from mmmae_st.config import check_config
+from mmmae_st.config import models as config_models
 
 SMOKE = Path(__file__).parents[2] / 'configs/smoke.py'
 
@@ -172,6 +173,16 @@ VIDEOS = dict(type='VideoDataset', data_root='videos')
             dict(dataset=dict(type='RepeatDataset', dataset=VIDEOS, times=2, _delete_=True)),
             r'dataset\.dataset\.type: VideoDataset cannot be inside another dataset',
         ),
+        (
+            dict(
+                dataset=dict(
+                    type='mmengine.ConcatDataset',
+                    _scope_='mmengine',
+                    datasets=[dict(VIDEOS, _scope_='mmmae_st')],
+                )
+            ),
+            r'dataset\.datasets\[0\]\.type: VideoDataset cannot be inside another dataset',
+        ),
     ],
 )
 def test_every_epoch_has_views_and_masks_of_its_own(loader, message):
@@ -211,3 +222,38 @@ def test_why_mmaction2_is_not_found(monkeypatch):
     cfg = Config(dict(default_scope='mmaction', model=dict(type='NoSuchRecognizer')))
     with pytest.raises(ValueError, match=r"lacks a part.*'mmmae_st.compat.mmaction'"):
         check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            dict(model__backbone__img_size=16),
+            r'pipeline: gives clips of 8 frames of 32 x 32 pixels, but model\.backbone is made for '
+            r'8 of 16 x 16',
+        ),
+        (
+            dict(val_dataloader__dataset__pipeline__0__clip_len=16),
+            r'val_dataloader\.dataset\.pipeline: gives clips of 16 frames',
+        ),
+        (
+            dict(train_dataloader__dataset__pipeline__3__patch_size=16),
+            r'pipeline\[3\]\.patch_size: must be 8, as in model\.backbone, got 16',
+        ),
+    ],
+)
+def test_clips_of_another_size_are_refused_in_pretraining(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check(**changes)
+
+
+def test_clips_of_another_size_are_warned_of_in_fine_tuning(monkeypatch):
+    pytest.importorskip('mmaction')
+    said = []
+    monkeypatch.setattr(config_models, 'print_log', lambda text, **_: said.append(text))
+    cfg = Config.fromfile(SMOKE.parent / 'finetune/vitb_k400.py')
+    check_config(cfg)
+    assert not said
+    cfg.model.backbone.img_size = 112
+    check_config(cfg)
+    assert 'clips of 16 frames of 224 x 224 pixels, but' in said[0]

@@ -1,8 +1,12 @@
 """EpochSampler: pairs, epochs, world sizes, starting in mid-epoch."""
 
-import pytest
+import warnings
 
-from mmmae_st.datasets import EpochSampler
+import pytest
+from mmengine.dataset import DefaultSampler
+from torch.utils.data import DataLoader
+
+from mmmae_st.datasets import EpochSampler, VideoDataset
 from mmmae_st.datasets.sample_key import PASS
 from mmmae_st.registry import DATA_SAMPLERS
 
@@ -80,3 +84,19 @@ def test_bad_multiples():
             EpochSampler(range(10), multiple_of=bad)
     with pytest.raises(ValueError, match='needs round_up'):
         EpochSampler(range(10), multiple_of=2, round_up=False)
+
+
+@pytest.mark.parametrize(('sampler', 'warned'), [(EpochSampler, False), (DefaultSampler, True)])
+def test_another_sampler_without_workers_is_warned_of_in_the_second_epoch(
+    tmp_path, make_clip, sampler, warned
+):
+    for i in range(2):
+        make_clip(tmp_path / f'{i}.mp4', num_frames=4)
+    dataset = VideoDataset(data_root=str(tmp_path))
+    loader = DataLoader(dataset, sampler=sampler(dataset), collate_fn=list)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        list(loader)
+        assert not caught
+        list(loader)
+    assert any('index without an epoch' in str(w.message) for w in caught) == warned

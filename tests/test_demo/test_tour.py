@@ -52,3 +52,11 @@ def test_wrong_input_is_named(tour, tmp_path):
         tour.main(['--videos', 'a.mp4', '--out', str(tmp_path)])
     with pytest.raises(SystemExit, match=r'none\.pth does not exist'):
         tour.main(['--checkpoint', 'none.pth', '--videos', 'a', 'b', '--out', str(tmp_path)])
+
+
+def test_oblong_clips_are_named(tour, tmp_path, monkeypatch):
+    model = tour.tiny_model()
+    model.backbone.grid = (4, 8, 12)
+    monkeypatch.setattr(tour, 'load_autoencoder', lambda path: model)
+    with pytest.raises(SystemExit, match='takes clips of 64 x 96; only squares are drawn'):
+        tour.main(['--checkpoint', 'a.pth', '--videos', 'a', 'b', '--out', str(tmp_path)])

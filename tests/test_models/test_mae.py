@@ -238,7 +238,10 @@ def test_missing_mask_and_unknown_mode_are_named():
         (dict(decoder=dict(encoder_dims=32)), 'encoder_dims=32'),
         (dict(head=dict(embed_dims=8)), 'embed_dims=8'),
         (dict(head=dict(patch_size=16)), 'patch_size=16'),
-        (dict(backbone=dict(with_cls_token=False)), 'encoder_cls_token=True'),
+        (
+            dict(backbone=dict(with_cls_token=False), decoder=dict(encoder_cls_token=True)),
+            'encoder_cls_token=True',
+        ),
         (dict(backbone=dict(with_mask_token=True)), 'with_mask_token'),
         (dict(backbone=dict(out_type='pooled')), "'pooled'"),
         (dict(decoder=dict(cls_token='mean')), "'mean'"),
@@ -250,10 +253,18 @@ def test_parts_that_do_not_fit_are_named(change, message):
         build(**change)
 
 
-@pytest.mark.parametrize('variant', ['default', 'dense', 'hog', 'tubelet', 'checkpointed'])
-def test_the_loss_is_one_graph_for_the_compiler(variant):
-    torch._dynamo.reset()
-    model = build(*VARIANTS[variant])
-    compiled = torch.compile(model, fullgraph=True, backend='eager')
-    ours = compiled(clips(), IDS_KEEP, mode='loss')['loss']
-    torch.testing.assert_close(ours, model(clips(), IDS_KEEP, mode='loss')['loss'])
+def test_decoder_and_head_take_sizes_from_the_encoder():
+    size = dict(img_size=(16, 32), num_frames=4, patch_size=8, with_cls_token=False)
+    cfg = dict(
+        type='SpatiotemporalMAE',
+        backbone=dict(CONFIG['backbone'], **size),
+        decoder=dict(type='MAEDecoder', embed_dims=16, depth=1, num_heads=2, cls_token='none'),
+        head=dict(type='MAEHead'),
+    )
+    model = MODELS.build(cfg)
+    assert model.decoder.embed.in_features == 24 and model.head.pred.in_features == 16
+    assert model.decoder.pos_embed.grid == model.backbone.grid == (2, 2, 4)
+    assert model.head.patch_size == 8 and not model.decoder.encoder_cls_token
+    cfg['decoder']['encoder_dims'] = 32
+    with pytest.raises(ValueError, match=r'decoder\.encoder_dims=32 must equal'):
+        MODELS.build(cfg)

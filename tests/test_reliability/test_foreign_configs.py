@@ -1,5 +1,6 @@
-"""The configs of mmaction2 and mmdet pass the check."""
+"""The configs of mmaction2 and mmdet pass the check, but for those that their packages refuse."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,19 @@ from mmengine.config import Config
 
 from mmmae_st.config import check as config_check
 from mmmae_st.config import check_config
+
+# Of packages that are not there, or not whole.
+MISSING = (
+    'install|mmpretrain|mmcls|MobileOne|DRN|VindLU|BeitModel3D|XBertModel|BertDecoder|'
+    'lfb prefix path'
+)
+# Errors in the configs of mmaction2 1.2.0 and mmdet 3.3.0: their Runner fails, too.
+WRONG = (
+    r'io_backend: DecordDecode|suffix: AudioDataset|'
+    r'test_dataloader\.(pipeline|test_mode): there is|'
+    'all num_classes of a model must be the same|eval_mode: CocoMetric|MOTChallengeMetrics|'
+    'CascadeRPNHead needs|force_grad_on_level: FPN'
+)
 
 
 @pytest.mark.long
@@ -30,3 +44,5 @@ def test_every_config_of_the_packages(package, monkeypatch, tmp_path):
         except ValueError as error:
             refused[file.relative_to(folder)] = str(error)
     print(f'{package}: {len(files) - len(refused)} of {len(files)} pass')
+    for file, text in refused.items():
+        assert re.search(f'{MISSING}|{WRONG}', text), f'{file}: {text}'

@@ -3,6 +3,11 @@ import json
 import pytest
 from support.tiny_checkpoint import tiny_config
 
+from mmmae_st.analysis.config_cost import config_cost, views_of_test
+from mmmae_st.datasets.transforms import ClipThreeCrop
+from mmmae_st.engine import BFloat16OptimWrapper
+from mmmae_st.registry import TRANSFORMS
+
 
 @pytest.fixture
 def get_flops(tool):
@@ -61,3 +66,14 @@ def test_detection_config(get_flops, capsys):
     text = capsys.readouterr().out
     assert 'detection, one view of 16 frames of 256 x 352 pixels' in text
     assert 'RoI head works on the boxes' in text
+
+
+def test_types_may_be_classes():
+    cfg = tiny_config()
+    by_name = config_cost(cfg).total
+    for step in cfg.train_dataloader.dataset.pipeline:
+        step['type'] = TRANSFORMS.get(step['type'])
+    cfg.optim_wrapper = dict(type=BFloat16OptimWrapper)
+    assert config_cost(cfg).total.multiply_adds == by_name.multiply_adds
+    cfg.test_dataloader = dict(dataset=dict(pipeline=[dict(type=ClipThreeCrop, size=32)]))
+    assert views_of_test(cfg) == 3

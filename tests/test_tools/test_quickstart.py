@@ -123,3 +123,36 @@ train_cfg = dict(max_epochs=2, val_interval=2)
     for path in (checkpoint, work_dir / 'reconstruction.png', work_dir / 'summary.json'):
         assert str(path) in made.split('Made:')[1]
     assert 'tensorboard' in todo and 'quickstart.sh' in todo
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(val_dataloader=None), 'needs val_dataloader with a VideoDataset'),
+        (dict(val_evaluator=None), 'needs ReconstructionLoss'),
+        (dict(model=dict(type='SpacetimeViT')), 'must be one of pretraining'),
+    ],
+)
+def test_a_config_that_cannot_be_shown_is_refused_at_once(quickstart, cfg, change, message):
+    quickstart.require_pretraining(cfg)
+    for key, value in change.items():
+        cfg[key] = value
+    with pytest.raises(ValueError, match=message):
+        quickstart.require_pretraining(cfg)
+
+
+@pytest.mark.slow
+def test_a_config_without_variables_and_errors_in_one_line(
+    quickstart, cfg, tmp_path, make_clip, monkeypatch
+):
+    folder = videos(tmp_path, make_clip, 5)
+    cfg.pop('train_pipeline')
+    cfg.train_dataloader.dataset.ann_file = 'unused.txt'
+    cfg.dump(tmp_path / 'own.py')
+    options = ['--config', str(tmp_path / 'own.py'), '--work-dir', str(tmp_path / 'out')]
+    monkeypatch.setattr(sys, 'argv', ['quickstart.py', folder, *options])
+    quickstart.main()
+    assert json.loads((tmp_path / 'out' / 'summary.json').read_text())['clips'] == 24
+    monkeypatch.setattr(sys, 'argv', ['quickstart.py', str(tmp_path / 'none'), *options])
+    with pytest.raises(SystemExit, match="error: data folder .*none/?' is not a folder"):
+        quickstart.main()

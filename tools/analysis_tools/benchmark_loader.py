@@ -43,6 +43,7 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, random_scene
 from mmmae_st.datasets.synthetic.scenes import render
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.fileio.video_writer import write_video
+from mmmae_st.registry import type_name
 
 try:
     from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
@@ -135,8 +136,8 @@ def build_dataset(
     """
     given = cfg.get('train_dataloader', {}).get('dataset', {})
     pipeline = [dict(step) for step in given.get('pipeline', [])]
-    kind = str(given.get('type', 'none')).rpartition('.')[2]
-    first = str(pipeline[0]['type']).rpartition('.')[2] if pipeline else 'none'
+    kind = type_name(given) or 'none'
+    first = type_name(pipeline[0]) if pipeline else 'none'
     if (kind, first) != ('VideoDataset', 'LoadClips'):
         raise ValueError(
             'train_dataloader.dataset must be a VideoDataset whose pipeline starts with LoadClips, '

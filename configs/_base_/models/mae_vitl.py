@@ -6,6 +6,6 @@ model = dict(
         std=[57.375, 57.375, 57.375],  # 0.225 of 255
     ),
     backbone=dict(type='SpacetimeViT', arch='large'),
-    decoder=dict(type='MAEDecoder', encoder_dims=1024, embed_dims=512, depth=4, num_heads=16),
-    head=dict(type='MAEHead', embed_dims=512, target='normalized_pixels', frames='linspace'),
+    decoder=dict(type='MAEDecoder', embed_dims=512, depth=4, num_heads=16),
+    head=dict(type='MAEHead', target='normalized_pixels', frames='linspace'),
 )

@@ -2,7 +2,7 @@
 
 import pytest
 from mmengine.config import Config
-from support.smoke_runs import data_root, train  # noqa: F401
+from support.smoke_runs import train
 
 from mmmae_st.engine.runner.resume import (
     ResumeRefusedError,
@@ -39,7 +39,7 @@ def test_a_refused_run_leaves_nothing_behind(tmp_path, error, left):
 
 
 @pytest.mark.slow
-def test_the_command_line_keeps_runs_apart(data_root, tmp_path):  # noqa: F811
+def test_the_command_line_keeps_runs_apart(data_root, tmp_path):
     files = dict(data_root=data_root, work_dir=tmp_path / 'run')
     first = train('train_cfg.max_epochs=1', **files)
     assert first.returncode == 0, first.stderr
