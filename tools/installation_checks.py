@@ -32,7 +32,7 @@ def check_core() -> str:
 
     training_step('cpu')
     packages = ('torch', 'torchvision', 'mmengine', 'timm')
-    versions = ', '.join(f'{name} {version_of(name)}' for name in packages)
+    versions = ', '.join(f'{name} {import_module(name).__version__}' for name in packages)
     return f'mmmae_st {__version__}, Python {platform.python_version()}, {versions}'
 
 
