@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export UV_CUSTOM_COMPILE_COMMAND=requirements/update.sh
 compile=(uv pip compile --universal --python-version 3.10 --no-annotate --quiet "$@"
-         --constraints requirements/pins.in requirements/runtime.in requirements/headless.in)
+         --constraints requirements/pins.in --overrides requirements/overrides.in
+         requirements/runtime.in requirements/headless.in)
 "${compile[@]}" requirements/lite.in --output-file requirements/core.txt
 "${compile[@]}" requirements/detection.in requirements/export.in requirements/tests.in \
     --output-file requirements/tests.txt

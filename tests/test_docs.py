@@ -127,7 +127,7 @@ ALL_COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
 def test_commands_of_the_docs_are_understood(page, words, monkeypatch):
     monkeypatch.chdir(ROOT)
     if words[:2] == ['pip', 'install']:
-        extras = set(re.search(r'\[(.*)\]', words[2])[1].split(','))
+        extras = {x for found in re.findall(r'\.\[(.*)\]', words[2]) for x in found.split(',')}
         assert all((ROOT / 'requirements' / f'{extra}.in').exists() for extra in extras)
         return
     if as_python(words) is None:

@@ -1,7 +1,6 @@
 """What is installed: the wheel, the editable install, the pinned files."""
 
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from support.source import copy_source
 
 import mmmae_st
 from mmmae_st.compat.versions import MMCV_RANGE, RULES
@@ -61,14 +61,7 @@ def install(wheel, folder):
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """A copy of what the wheel is built from, so that the checkout stays clean."""
-    folder = tmp_path_factory.mktemp('source')
-    for path in ROOT.iterdir():
-        if path.name in ('mmmae_st', 'configs', 'tools', 'requirements'):
-            shutil.copytree(path, folder / path.name, symlinks=True)
-        elif path.is_file():
-            shutil.copy(path, folder)
-    return folder
+    return copy_source(tmp_path_factory.mktemp('source'))
 
 
 @pytest.fixture(scope='module')

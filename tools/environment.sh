@@ -28,18 +28,18 @@ trap 'stopped $? "exit code $?, the cause is printed above"' ERR
 trap 'stopped 130 interrupted' INT
 trap 'stopped 143 terminated' TERM
 
-# Sets PYTHON to an interpreter between 3.10 and 3.12, the one most tested first.
+# Sets PYTHON to an interpreter between 3.10 and 3.14, the one most tested first.
 find_python() {
     local name found
-    for name in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.10 python3 python; do
+    for name in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3.10 python3.14 python3 python; do
         found=$("$name" -c 'import sys
-print(sys.executable if (3, 10) <= sys.version_info[:2] <= (3, 12) else "")' 2>/dev/null) || continue
+print(sys.executable if (3, 10) <= sys.version_info[:2] <= (3, 14) else "")' 2>/dev/null) || continue
         if [ -n "$found" ]; then
             PYTHON=$found
             return
         fi
     done
-    fail 'no Python 3.10, 3.11 or 3.12 found; install one, or name it: PYTHON=/path/to/python3.11'
+    fail 'no Python 3.10 to 3.14 found; install one, or name it: PYTHON=/path/to/python3.11'
 }
 
 # Sets UV. Where there is none, pip puts it into .uv in the checkout and changes nothing else.

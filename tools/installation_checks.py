@@ -19,7 +19,7 @@ TINY_ARCH = dict(embed_dims=32, depth=1, num_heads=2)
 
 IN_CHECKOUT = 'in the checkout of mmmae_st'
 FINETUNE = f'pip install ".[lite,finetune]" {IN_CHECKOUT}'
-DETECTION = f'pip install ".[detection]" {IN_CHECKOUT}, then mmcv with its ops, see README.md'
+DETECTION = f'pip install ".[detection]" {IN_CHECKOUT}, then mmcv with its ops (README.md)'
 
 
 class NotInstalledError(Exception):
@@ -32,7 +32,7 @@ def check_core() -> str:
 
     training_step('cpu')
     packages = ('torch', 'torchvision', 'mmengine', 'timm')
-    versions = ', '.join(f'{name} {version_of(name)}' for name in packages)
+    versions = ', '.join(f'{name} {import_module(name).__version__}' for name in packages)
     return f'mmmae_st {__version__}, Python {platform.python_version()}, {versions}'
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pretrains a small masked autoencoder, from nothing but Python 3.10 to 3.12:
+# Pretrains a small masked autoencoder, from nothing but Python 3.10 to 3.14:
 #
 #   tools/quickstart.sh                    on clips that are generated on the spot
 #   tools/quickstart.sh FOLDER_OF_VIDEOS   on the videos in a folder and below

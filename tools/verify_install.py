@@ -42,8 +42,8 @@ REMEDIES = {
     'operator torchvision::nms does not exist': 'torch and torchvision are of different builds: '
     'install both from one index, see https://pytorch.org/get-started/locally',
     'pip install': '',  # the error names its mend
-    '': 'versions that work together: pip install -r requirements/core.txt (requirements/tests.txt '
-    f'for recognition and detection) {IN_CHECKOUT}',
+    '': 'versions that work together: pip install --no-deps -r requirements/core.txt '
+    f'(requirements/tests.txt for recognition and detection) {IN_CHECKOUT}',
 }
 
 

@@ -2,6 +2,9 @@
 
 mmcv and mmengine break in ways that do not name the cause: mmdet and mmaction2 refuse mmcv 2.2 with
 an assertion, and mmcv and mmcv-lite installed together overwrite each other's files.
+
+``onedl-mmengine`` and ``onedl-mmcv`` are maintained forks that provide the same modules. mmaction2
+asserts mmcv < 2.2, so the latter serves pretraining and frozen features only.
 """
 
 import platform
@@ -16,21 +19,29 @@ from packaging.specifiers import SpecifierSet
 from mmmae_st.version import __version__
 
 MMCV_RANGE = '>=2.0.0rc4,<2.2.0'
-MMCV_NAMES = ('mmcv', 'mmcv-lite', 'mmcv-full')
+FORK_RANGE = '>=2.3.6,<2.4'
+MMCV_NAMES = ('mmcv', 'mmcv-lite', 'onedl-mmcv', 'mmcv-full')
 
 
 class Rule(NamedTuple):
-    """Accepted versions of a package, and what needs it."""
+    """Accepted versions of a package, what needs it, and a fork that provides the same module."""
 
     package: str
     accepted: str
     reason: str
     required: bool
+    fork: str = ''
 
 
 RULES = (
     Rule('torch', '>=2.4', 'older ones lack parts of the optimiser and attention used here', True),
-    Rule('mmengine', '>=0.10.4,<1.0', 'runner, configs and checkpoints are built on it', True),
+    Rule(
+        'mmengine',
+        '>=0.10.4,<1.0',
+        'runner, configs and checkpoints are built on it',
+        True,
+        fork='onedl-mmengine',
+    ),
     Rule('setuptools', '<81', "mmengine.hub needs its module 'pkg_resources'", False),
 )
 
@@ -46,15 +57,24 @@ def check_versions(installed: Mapping[str, str | None] | None = None) -> None:
         ImportError: If the core cannot work. The message names each package, the version found,
             the versions accepted and the command that mends it.
     """
-    names = [*MMCV_NAMES, *(rule.package for rule in RULES)]
+    forks = [rule.fork for rule in RULES if rule.fork]
+    names = [*MMCV_NAMES, *(rule.package for rule in RULES), *forks]
     found = dict.fromkeys(names) | dict(_installed(names) if installed is None else installed)
     errors = _mmcv_errors({name: found[name] for name in MMCV_NAMES if found[name] is not None})
     for rule in RULES:
-        have = found[rule.package]
-        if _fits(have, rule.accepted):
+        have, fork = found[rule.package], found.get(rule.fork)
+        if have and fork:
+            errors.append(
+                f'{rule.package} {have} and {rule.fork} {fork} are installed together and '
+                f'overwrite each other: pip uninstall -y {rule.package} {rule.fork} && '
+                f'pip install "{rule.package}{rule.accepted}"'
+            )
             continue
+        if _fits(fork or have, rule.accepted):
+            continue
+        name = _named(rule.fork, fork) if fork else _named(rule.package, have)
         message = (
-            f'{_named(rule.package, have)}, but mmmae_st needs {rule.package} {rule.accepted} '
+            f'{name}, but mmmae_st needs {rule.package} {rule.accepted} '
             f'({rule.reason}): pip install "{rule.package}{rule.accepted}"'
         )
         if rule.required:
@@ -96,7 +116,8 @@ def _mmcv_errors(found: dict[str, str | None]) -> list[str]:
             f'{remove} && {install} ({with_ops})'
         ]
     [(name, number)] = found.items()
-    if name != 'mmcv-full' and _fits(number, MMCV_RANGE):
+    accepted = FORK_RANGE if name == 'onedl-mmcv' else MMCV_RANGE
+    if name != 'mmcv-full' and _fits(number, accepted):
         return []
     return [
         f'{have} is installed, but {needs} (mmaction2 1.2 and mmdet 3.3 accept no other): '

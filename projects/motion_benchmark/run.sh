@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the motion benchmark, from nothing but Python 3.10 to 3.12:
+# Runs the motion benchmark, from nothing but Python 3.10 to 3.14:
 #
 #   projects/motion_benchmark/run.sh --scale {smoke,cpu,gpu} [options of run.py, see --help]
 #

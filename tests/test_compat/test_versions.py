@@ -25,6 +25,8 @@ def without(name):
 def test_versions_that_fit_pass_without_a_word(recwarn):
     check_versions(GOOD)
     check_versions({**without('mmcv-lite'), 'mmcv': '2.0.0rc4'})
+    check_versions({**without('mmcv-lite'), 'onedl-mmcv': '2.3.6'})
+    check_versions({**without('mmengine'), 'onedl-mmengine': '0.10.12'})
     assert not recwarn.list
 
 
@@ -42,6 +44,16 @@ def test_versions_that_fit_pass_without_a_word(recwarn):
         ({**GOOD, 'mmcv-lite': '2.2.0'}, ['mmcv-lite 2.2.0', MMCV_RANGE]),
         ({**without('mmcv-lite'), 'mmcv': '1.7.2'}, ['mmcv 1.7.2', MMCV_RANGE]),
         ({**without('mmcv-lite'), 'mmcv-full': '1.7.2'}, ['mmcv-full 1.7.2', 'pip uninstall']),
+        ({**GOOD, 'onedl-mmcv': '2.3.6'}, ['mmcv-lite 2.1.0 and onedl-mmcv 2.3.6', 'uninstall']),
+        ({**without('mmcv-lite'), 'onedl-mmcv': '3.0'}, ['onedl-mmcv 3.0', 'pip uninstall']),
+        (
+            {**GOOD, 'onedl-mmengine': '0.10.12'},
+            ['mmengine 0.10.7 and onedl-mmengine 0.10.12', 'pip uninstall -y mmengine onedl-mm'],
+        ),
+        (
+            {**without('mmengine'), 'onedl-mmengine': '0.9'},
+            ['onedl-mmengine 0.9', 'mmengine>=0.10.4,<1.0'],
+        ),
         (without('mmcv-lite'), ['neither mmcv nor mmcv-lite', 'pip install "mmcv-lite']),
         ({**GOOD, 'mmengine': '0.9.1'}, ['mmengine 0.9.1', '>=0.10.4,<1.0', 'pip install "mmeng']),
         (without('mmengine'), ['mmengine is not installed', 'pip install "mmengine>=0.10.4']),

@@ -179,7 +179,7 @@ def test_without_a_fitting_python_it_says_what_is_needed(checkout):
         (folder / tool).symlink_to(shutil.which(tool))
     python_that_says(folder, 'echo')
     code, _, err = call(checkout, PATH=str(folder), PYTHON='')
-    assert code == 1 and 'no Python 3.10, 3.11 or 3.12 found' in err
+    assert code == 1 and 'no Python 3.10 to 3.14 found' in err
 
 
 def test_uv_comes_through_pip_when_there_is_none(checkout):
