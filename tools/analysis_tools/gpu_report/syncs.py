@@ -70,12 +70,11 @@ def _short(path: str) -> str:
 
 def count_syncs(place: Place, notes: Notes) -> None:
     """Train with the loop's iterations watched, and profiled."""
-    videos = runs.small_videos(place, times=16)  # 64 iterations
+    videos = runs.small_videos(place, times=9)  # 36 iterations
     config = runs.write_config(
         place.folder / 'syncs.py', CONFIGS / 'smoke.py', videos, place,
         workers=min(place.workers, 4), log_every=20, save_every=1000, save_last=False,
-        extra="custom_hooks = [dict(type='StepSeedHook'), dict(type='ThroughputHook'), "
-        "dict(type='BrokenVideosHook'), dict(type='ExplosionHook'), dict(type='PreemptionHook')]",
+        extra='default_hooks.update(reconstruction=dict(interval=1000))',
     )  # fmt: skip
     runs.train(
         config, place.folder / 'syncs', LIMIT, '--amp', before=partial(watch_iterations, notes)
