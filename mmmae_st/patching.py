@@ -89,8 +89,8 @@ def removed_ids(ids_keep_BK: Tensor, num_tokens: int) -> Tensor:
     return removed.byte().argsort(dim=1, descending=True, stable=True)[:, :num_removed]
 
 
-def target_frames(num_frames: int, tubelet_size: int, rule: str) -> Tensor:
-    """Frames that the decoder predicts, one per tubelet, int64.
+def target_frames(num_frames: int, tubelet_size: int, rule: str) -> list[int]:
+    """Frames that the decoder predicts, one per tubelet.
 
     Args:
         num_frames: Frames T of the clip.
@@ -100,7 +100,8 @@ def target_frames(num_frames: int, tubelet_size: int, rule: str) -> Tensor:
             0, 2, ..., 14).
     """
     if rule == 'linspace':
-        return torch.linspace(0, num_frames - 1, num_frames // tubelet_size).long()
+        last = num_frames // tubelet_size - 1
+        return [i * (num_frames - 1) // max(last, 1) for i in range(last + 1)]
     if rule == 'stride':
-        return torch.arange(0, num_frames, tubelet_size)
+        return list(range(0, num_frames, tubelet_size))
     raise ValueError(f"frame rule must be 'linspace' or 'stride', got {rule!r}")

@@ -49,6 +49,17 @@ def parse_args() -> argparse.Namespace:
     return command_line.parse_launched(parser)
 
 
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line changes in it."""
+    cfg = command_line.load_run_config(args, prefix='frozen_')
+    for method in METHODS:  # what is not asked for need not fit
+        if method not in args.methods:
+            cfg.pop(method, None)
+        elif method not in cfg:
+            raise ValueError(f'{method} needs its options, {method}=dict(...), in {args.config}')
+    return cfg
+
+
 def features_of(
     cfg: Config, args: argparse.Namespace, out_type: str, token_grid: tuple | None, device: str
 ) -> tuple[Features, Features]:
@@ -108,7 +119,7 @@ def main() -> None:
     """Check the config and evaluate."""
     args = parse_args()
     with command_line.short_errors():
-        cfg = command_line.load_run_config(args, prefix='frozen_')
+        cfg = load_config(args)
         check_config(cfg)
     with one_cause():
         prepare_runtime(cfg)

@@ -4,13 +4,14 @@ import argparse
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.engine.runner.quiet import QuietRunner, quieten_warnings
+from mmmae_st.engine.runner.sets import classes_of, require_labels
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.precision import Amp, use_bfloat16
@@ -39,7 +40,8 @@ def load_config(args: argparse.Namespace) -> Config:
             raise ValueError(f'testing needs {part}, which {args.config} does not have')
     if args.dump:
         dump = dict(type='DumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = [cfg.test_evaluator, dump]
+        given = cfg.test_evaluator
+        cfg.test_evaluator = [*(given if isinstance(given, list | tuple) else [given]), dump]
     return cfg
 
 
@@ -60,25 +62,33 @@ def run_in_bfloat16(backbone: nn.Module, amp: Amp) -> None:
 def main() -> None:
     """Check the config, build the Runner, load every weight of the model and test."""
     args = parse_args()
+    quieten_warnings()
     use_safe_loading(args.trust_checkpoint)
     with command_line.short_errors():
         cfg = load_config(args)
         check_config(cfg)
-    with one_cause():
         prepare_runtime(cfg)
+    with one_cause():
         test(cfg, args)
 
 
 def test(cfg: Config, args: argparse.Namespace) -> None:
-    """Test the checkpoint."""
-    runner = Runner.from_cfg(cfg)
-    try:
-        runner.load_checkpoint(args.checkpoint, strict=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f'{args.checkpoint} is no checkpoint of the model of {args.config}; a pretraining '
-            f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
-        ) from error
+    """Test the checkpoint.
+
+    Raises:
+        SystemExit: With one line if the list or the checkpoint are not those of the model.
+    """
+    runner = QuietRunner.from_cfg(cfg)
+    with command_line.short_errors():
+        require_labels(runner.test_loop.dataloader, classes_of(runner.model))
+        try:
+            runner.load_checkpoint(args.checkpoint, strict=True)
+        except RuntimeError as error:
+            hint = '\nA pretraining checkpoint has to be fine-tuned first (tools/train.py).'
+            raise ValueError(
+                f'{args.checkpoint} is no checkpoint of the model of {args.config}: {error}'
+                + (hint if 'decoder.' in str(error) else '')
+            ) from error
     if args.amp:
         run_in_bfloat16(unwrapped(runner.model).backbone, args.amp)
     runner.test()

@@ -3,10 +3,8 @@
 import argparse
 
 from mmengine.config import Config
-from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
-from mmengine.runner import Runner
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
@@ -14,7 +12,9 @@ from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.engine.runner.ending import one_cause
 from mmmae_st.engine.runner.launch import prepare_runtime
-from mmmae_st.engine.runner.resume import set_resume
+from mmmae_st.engine.runner.quiet import QuietRunner, quieten_warnings
+from mmmae_st.engine.runner.resume import nothing_left_behind, require_own_work_dir, set_resume
+from mmmae_st.engine.runner.sets import require_sets
 from mmmae_st.fileio.safe_loading import use_safe_loading
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.registry import is_component
@@ -108,32 +108,20 @@ def count_accumulated_steps(cfg: Config) -> None:
     )
 
 
-def require_steps(runner: Runner) -> None:
-    """Stop where an epoch would be over before its first step.
-
-    Raises:
-        ValueError: If the videos of a process do not fill one batch.
-    """
-    loader = runner.train_loop.dataloader
-    if len(loader) == 0:
-        raise ValueError(
-            f'an epoch has no step: {len(loader.dataset)} videos do not fill a batch of '
-            f'train_dataloader.batch_size={loader.batch_size} on each of {get_world_size()} '
-            'processes: lower it'
-        )
-
-
 def main() -> None:
     """Check the config, build the Runner and train."""
     args = parse_args()
+    quieten_warnings()
     use_safe_loading(args.trust_checkpoint)
     with command_line.short_errors():
         cfg = load_config(args)
+        require_own_work_dir(cfg)
         check_config(cfg)
-    with one_cause():
         prepare_runtime(cfg)
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        require_steps(runner)
+    with one_cause(), nothing_left_behind(cfg.work_dir):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else QuietRunner.from_cfg(cfg)
+        with command_line.short_errors():
+            require_sets(runner)
         with preemptible(runner):
             runner.train()
 

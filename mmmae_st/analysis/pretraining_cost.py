@@ -39,7 +39,9 @@ class PretrainingForward(nn.Module):
 
     def forward(self, clips: Tensor, ids_keep: Tensor, ids_predict: Tensor) -> Tensor:
         """Predictions (B, num_outputs, V)."""
-        features = self.model.decode(clips, ids_keep, ids_predict, self.grid, self.num_outputs)
+        features = self.model.encode_decode(
+            clips, ids_keep, ids_predict, grid=self.grid, num_outputs=self.num_outputs
+        )
         return self.model.head(features)
 
 

@@ -48,10 +48,12 @@ def config_schedule(cfg: Config, name: str, steps_per_epoch: int = 50) -> Schedu
     init_default_scope('mmmae_st')
     lr = cfg.optim_wrapper.optimizer.lr
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    given = dict(optimizer=optimizer, epoch_length=steps_per_epoch)
     schedulers = [
-        PARAM_SCHEDULERS.build(scheduler, default_args=given)
-        for scheduler in cfg.get('param_scheduler') or []
+        PARAM_SCHEDULERS.build(
+            dict(given),
+            default_args=dict(optimizer=optimizer, epoch_length=steps_per_epoch),
+        )
+        for given in cfg.get('param_scheduler') or []
     ]
     rates = []
     for step in range(max_epochs * steps_per_epoch):

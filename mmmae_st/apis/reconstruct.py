@@ -88,7 +88,7 @@ def restore(
     ids_removed = removed_ids(ids_keep, num_tokens)
     order = torch.cat([ids_keep, ids_removed], dim=1)
 
-    features = model.decode(video, ids_keep, ids_removed, grid, num_tokens)
+    features = model.encode_decode(video, ids_keep, ids_removed, grid=grid, num_outputs=num_tokens)
     predicted = in_token_order(head(features).float(), order)
     error = (predicted - head.make_target(video, None)).square().mean(-1)[0]
     removed = torch.zeros(num_tokens, dtype=torch.bool, device=device)

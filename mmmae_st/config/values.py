@@ -155,6 +155,8 @@ def frozen_evaluation(cfg: Config) -> Problems:
         found = argument_problems(function, dict.fromkeys(by_tool) | given)
         for key, problem in found or type_problems(function, given):
             yield f'{path}.{key}', problem
+    if not cfg.get('attentive'):
+        return
     heads = lookup(cfg, 'attentive.num_heads')
     with torch.device('meta'):
         try:

@@ -43,14 +43,14 @@ def read_list(
     frame count between path and label; the count is not used.
 
     Args:
-        ann_file (str): The list, UTF-8.
-        delimiter (str | None): Space, tab or comma: the last one of a line parts path and label.
+        ann_file: The list, UTF-8.
+        delimiter: Space, tab or comma: the last one of a line parts path and label.
             Give it when paths end in numbers. Defaults to None.
-        frame_folders (bool): The paths are folders of frames. Defaults to False.
-        backend_args (dict | None): Arguments of mmengine's file backend.
+        frame_folders: The paths are folders of frames. Defaults to False.
+        backend_args: Arguments of mmengine's file backend.
 
     Returns:
-        RecordList: Records with ``path`` (str) and, when the list has them, ``label`` (int).
+        Records with ``path`` (str) and, when the list has them, ``label`` (int).
 
     Raises:
         DataNotFoundError: The list does not exist.
@@ -183,14 +183,14 @@ def scan_folder(
     What is left out is counted in one line of the log, by the endings of the names.
 
     Args:
-        folder (str): Where to look, sub-folders included. Names that start with a dot are passed
+        folder: Where to look, sub-folders included. Names that start with a dot are passed
             over.
-        extensions (Sequence[str]): What a video's name ends in, in any case.
-        frame_tmpl (str | None): File name template of raw frames.
-        backend_args (dict | None): Arguments of mmengine's file backend.
+        extensions: What a video's name ends in, in any case.
+        frame_tmpl: File name template of raw frames.
+        backend_args: Arguments of mmengine's file backend.
 
     Returns:
-        RecordList: Records with ``path`` relative to ``folder``, sorted.
+        Records with ``path`` relative to ``folder``, sorted.
 
     Raises:
         DataNotFoundError: ``folder`` is not a folder.

@@ -27,17 +27,17 @@ class BoxVideoDataset(AVADataset):
     opened once. A pipeline begins with ``LoadBoxClip``.
 
     Args:
-        ann_file (str): The list, without a header.
-        pipeline (list): Transforms.
-        label_file (str): Label map, in the form of AVA's.
-        num_classes (int): Labels and one more, for none.
-        data_prefix (dict): ``img``: folder of the videos.
-        exclude_file (str | None): Lines ``video,second`` to be left out.
-        proposal_file (str | None): Pickled dict of ``'video,SSSS'`` (four digits of the second) to
+        ann_file: The list, without a header.
+        pipeline: Transforms.
+        label_file: Label map, in the form of AVA's.
+        num_classes: Labels and one more, for none.
+        data_prefix: ``img``: folder of the videos.
+        exclude_file: Lines ``video,second`` to be left out.
+        proposal_file: Pickled dict of ``'video,SSSS'`` (four digits of the second) to
             boxes (N, 4) or, with a score, (N, 5). Without one the annotated boxes serve.
-        person_det_score_thr (float): Score that a proposal needs. Defaults to 0.9.
-        test_mode (bool): Whether it is for testing.
-        indices (int | list[int] | None): Part of the set.
+        person_det_score_thr: Score that a proposal needs. Defaults to 0.9.
+        test_mode: Whether it is for testing.
+        indices: Part of the set.
 
     Raises:
         ValueError: A line is wrong, or its second is not in the video; names file and line.

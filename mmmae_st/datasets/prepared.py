@@ -15,8 +15,8 @@ def require_enough_frames(folder: str, transforms: Iterable) -> None:
     """Refuse clips of more frames a second than the videos of a folder were prepared with.
 
     Args:
-        folder (str): Where the videos are; nothing is asked of one that was not prepared.
-        transforms (Iterable): Those of the pipeline; what matters is ``LoadClips.asked_fps``.
+        folder: Where the videos are; nothing is asked of one that was not prepared.
+        transforms: Those of the pipeline; what matters is ``LoadClips.asked_fps``.
 
     Raises:
         AnnotationError: Clips would repeat frames, or segments lack some.

@@ -15,11 +15,11 @@ class RecordList(Sequence):
     reading is quick and the workers of a loader share the memory.
 
     Args:
-        text (bytes): What the paths are cut from, in UTF-8.
-        starts, stops (array | np.ndarray): (N,) int64, the bytes of each path.
-        labels (array | np.ndarray | None): (N,) int64; None for records without.
-        folder (str): Put before each path.
-        backend_args (dict | None): Arguments of mmengine's file backend, by which it is.
+        text: What the paths are cut from, in UTF-8.
+        starts, stops: (N,) int64, the bytes of each path.
+        labels: (N,) int64; None for records without.
+        folder: Put before each path.
+        backend_args: Arguments of mmengine's file backend, by which it is.
     """
 
     def __init__(

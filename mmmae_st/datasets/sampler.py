@@ -22,11 +22,11 @@ class EpochSampler(DefaultSampler):
     are new.
 
     Args:
-        dataset (Sized): The videos.
-        shuffle (bool): Another order in each epoch. Defaults to True.
-        seed (int | None): Of the order, the same on all ranks; None draws one.
-        round_up (bool): Give some samples twice rather than leave some out.
-        multiple_of (int): An epoch of a rank has a multiple of so many samples, filled up from its
+        dataset: The videos.
+        shuffle: Another order in each epoch. Defaults to True.
+        seed: Of the order, the same on all ranks; None draws one.
+        round_up: Give some samples twice rather than leave some out.
+        multiple_of: An epoch of a rank has a multiple of so many samples, filled up from its
             beginning: with batch size times accumulated steps it ends with an update of the
             weights. Defaults to 1.
 
@@ -66,7 +66,7 @@ class EpochSampler(DefaultSampler):
         it, and a resumed epoch ends where it would have ended.
 
         Args:
-            num_samples (int): Samples of this rank to leave out, within [0, len(self)].
+            num_samples: Samples of this rank to leave out, within [0, len(self)].
 
         Raises:
             ValueError: ``num_samples`` is out of range.

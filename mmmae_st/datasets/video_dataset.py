@@ -43,22 +43,22 @@ class VideoDataset(BaseDataset):
     because a replacement would change the metric.
 
     Args:
-        ann_file (str): Annotation list, one ``path`` or ``path label`` a line, relative to
+        ann_file: Annotation list, one ``path`` or ``path label`` a line, relative to
             ``data_root``. Empty: scan the folder. Defaults to ''.
-        data_root (str): Root of all paths; none may leave it. Defaults to ''.
-        data_prefix (dict): ``dict(video=...)``: the videos' folder, relative to ``data_root``.
-        pipeline (Sequence[dict | Callable]): Transforms.
-        seed (int): Seed of everything random in the samples, >= 0. Defaults to 0.
-        delimiter (str | None): What parts path and label. Defaults to None, which means: found
+        data_root: Root of all paths; none may leave it. Defaults to ''.
+        data_prefix: ``dict(video=...)``: the videos' folder, relative to ``data_root``.
+        pipeline: Transforms.
+        seed: Seed of everything random in the samples, >= 0. Defaults to 0.
+        delimiter: What parts path and label. Defaults to None, which means: found
             per line (see :func:`read_list`).
-        extensions (Sequence[str]): File name endings of videos, for scanning.
-        frame_tmpl (str | None): File name template such as ``'img_{:05}.jpg'`` when a path is a
+        extensions: File name endings of videos, for scanning.
+        frame_tmpl: File name template such as ``'img_{:05}.jpg'`` when a path is a
             folder of frames. Defaults to None.
-        indices (int | Sequence[int] | None): Keep the first so many records, or these.
-        test_mode (bool): An unreadable video is an error. Defaults to False.
-        max_refetch (int): How many replacements may fail in a row. Defaults to 20.
-        lazy_init (bool): Read the list at first use, not now. Defaults to False.
-        backend_args (dict | None): Arguments of mmengine's file backend for the list and the
+        indices: Keep the first so many records, or these.
+        test_mode: An unreadable video is an error. Defaults to False.
+        max_refetch: How many replacements may fail in a row. Defaults to 20.
+        lazy_init: Read the list at first use, not now. Defaults to False.
+        backend_args: Arguments of mmengine's file backend for the list and the
             folder; :class:`LoadClips` has its own for the videos.
 
     Raises:
@@ -137,10 +137,10 @@ class VideoDataset(BaseDataset):
         """Make one sample.
 
         Args:
-            idx (int | tuple[int, int]): Index, or (epoch, index).
+            idx: Index, or (epoch, index).
 
         Returns:
-            dict: What the pipeline returns.
+            What the pipeline returns.
 
         Raises:
             IndexError: No such index.

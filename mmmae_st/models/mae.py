@@ -104,7 +104,9 @@ class SpatiotemporalMAE(BaseModel):
         grid = self._grid(inputs, data_samples)
         if ids_predict is None:
             ids_predict = removed_ids(ids_keep, grid[0] * grid[1] * grid[2])
-        features = self.decode(inputs, ids_keep, ids_predict, grid, ids_predict.shape[1])
+        features = self.encode_decode(
+            inputs, ids_keep, ids_predict, grid=grid, num_outputs=ids_predict.shape[1]
+        )
         return dict(loss=self.head.loss(self.head(features), inputs, ids_predict).mean())
 
     def predict(
@@ -115,17 +117,19 @@ class SpatiotemporalMAE(BaseModel):
     ) -> list[BaseDataElement]:
         """Loss and reconstruction of each clip, see ``forward``."""
         t, h, w = grid = self._grid(inputs, data_samples)
-        ids_removed = removed_ids(ids_keep, t * h * w)
-        ids_all = torch.cat([ids_keep, ids_removed], dim=1)
-        features = self.decode(inputs, ids_keep, ids_removed, grid, t * h * w)
+        ids_predict = removed_ids(ids_keep, t * h * w)
+        ids_all = torch.cat([ids_keep, ids_predict], dim=1)
+        features = self.encode_decode(
+            inputs, ids_keep, ids_predict, grid=grid, num_outputs=t * h * w
+        )
         pred = self.head(features)
-        losses = self.head.loss(pred[:, ids_keep.shape[1] :], inputs, ids_removed)
+        losses = self.head.loss(pred[:, ids_keep.shape[1] :], inputs, ids_predict)
         results = [BaseDataElement(loss=loss) for loss in losses]
         if not self.head.predicts_pixels:
             return results
 
         mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
-        mask.scatter_(1, ids_removed, True)
+        mask.scatter_(1, ids_predict, True)
         decoded = in_token_order(self.head.to_pixels(pred, inputs, ids_all), ids_all)
         pixels = self.head.pixel_patches(inputs, None)
         pictures = dict(
@@ -142,15 +146,16 @@ class SpatiotemporalMAE(BaseModel):
             result.set_data(dict(mask=clip_mask.view(grid)))
         return results
 
-    def decode(
+    def encode_decode(
         self,
         inputs: Tensor,
         ids_keep: Tensor,
         ids_predict: Tensor,
+        *,
         grid: tuple[int, int, int],
         num_outputs: int,
     ) -> Tensor:
-        """Encode and decode.
+        """Encode the visible patches, decode with mask tokens for the others.
 
         Args:
             inputs: Clips (B, C, T, H, W), float.
@@ -163,11 +168,11 @@ class SpatiotemporalMAE(BaseModel):
             Features (B, num_outputs, D) for the head.
         """
         if self.dense:
-            latent = self.backbone(inputs, ids_keep, ids_mask=ids_predict)
-            ids = torch.cat([ids_keep, ids_predict], dim=1)
-            return self.decoder(latent, ids, None, grid, num_outputs)
+            latent = self.backbone(inputs, ids_keep, ids_predict)
+            ids_all = torch.cat([ids_keep, ids_predict], dim=1)
+            return self.decoder(latent, ids_all, None, grid=grid, num_outputs=num_outputs)
         latent = self.backbone(inputs, ids_keep)
-        return self.decoder(latent, ids_keep, ids_predict, grid, num_outputs)
+        return self.decoder(latent, ids_keep, ids_predict, grid=grid, num_outputs=num_outputs)
 
     def _grid(
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None

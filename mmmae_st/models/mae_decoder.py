@@ -91,9 +91,12 @@ class MAEDecoder(BaseModule):
         self.embed = nn.Linear(encoder_dims, embed_dims)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_mask_token else None
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if cls_token == 'own' else None
-        self.pos_embed = PositionEmbedding(embed_dims, grid, pos_embed, cls_token != 'none')
+        self.pos_embed = PositionEmbedding(
+            embed_dims, grid, kind=pos_embed, with_cls_token=cls_token != 'none'
+        )
         self.blocks = nn.ModuleList(
-            Block(embed_dims, num_heads, mlp_ratio, norm_eps=norm_eps) for _ in range(depth)
+            Block(embed_dims, num_heads, mlp_ratio=mlp_ratio, norm_eps=norm_eps)
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
 
@@ -105,8 +108,9 @@ class MAEDecoder(BaseModule):
     def forward(
         self,
         latent: Tensor,
-        ids: Tensor,
-        ids_mask: Tensor | None,
+        ids_latent: Tensor,
+        ids_predict: Tensor | None,
+        *,
         grid: tuple[int, int, int],
         num_outputs: int,
     ) -> Tensor:
@@ -114,8 +118,9 @@ class MAEDecoder(BaseModule):
 
         Args:
             latent: The encoder's tokens (B, [1 +] K, E), class token first if there is one.
-            ids: Ids (B, K) int64 of those tokens, class token aside.
-            ids_mask: Ids (B, M) int64 where mask tokens are put, after the others; None for none.
+            ids_latent: Ids (B, K) int64 of those tokens, class token aside.
+            ids_predict: Ids (B, M) int64 of the patches that mask tokens stand for, which come
+                after the others; None where the encoder has put them.
             grid: Token grid (t, h, w) of the clip.
             num_outputs: How many of the last tokens to return; the last block and the head work
                 for these only.
@@ -126,13 +131,13 @@ class MAEDecoder(BaseModule):
         if self.encoder_cls_token and self.cls_source != 'encoder':
             latent = latent[:, 1:]
         x = self.embed(latent)
-        parts = [x[:, -ids.shape[1] :] + self.pos_embed(grid, ids)]
+        parts = [x[:, -ids_latent.shape[1] :] + self.pos_embed(grid, ids_latent)]
         if self.cls_source != 'none':
             cls = x[:, :1] if self.cls_token is None else self.cls_token.expand(x.shape[0], -1, -1)
             parts.insert(0, cls + self.pos_embed.cls)
-        if ids_mask is not None:
+        if ids_predict is not None:
             if self.mask_token is None:
-                raise ValueError('ids_mask was given: build the decoder with_mask_token=True')
-            parts.append(self.mask_token + self.pos_embed(grid, ids_mask))
+                raise ValueError('ids_predict was given: build the decoder with_mask_token=True')
+            parts.append(self.mask_token + self.pos_embed(grid, ids_predict))
         x = torch.cat([part.to(x.dtype) for part in parts], dim=1)
         return self.norm(run_blocks(self.blocks, x, self.with_cp, num_outputs))

@@ -87,7 +87,8 @@ class MAEHead(BaseModule):
         """The frames of a clip (B, C, T, H, W) that are predicted: (B, C, T', H, W)."""
         if self.frames == 'all':
             return video
-        frames = frame_numbers(video.shape[2], self.tubelet_size, self.frames)
+        # By numbers: a tensor of indices would have to be copied to the device, which waits for it.
+        frames = target_frames(video.shape[2], self.tubelet_size, self.frames)
         return torch.stack([video[:, :, frame] for frame in frames], dim=2)
 
     def pixel_patches(self, video: Tensor, ids: Tensor | None) -> Tensor:
@@ -143,12 +144,6 @@ class MAEHead(BaseModule):
         return select_patches(cells, ids, self.target_tubelet, self.patch_size // hog.CELL).flatten(
             2
         )
-
-
-@torch.compiler.assume_constant_result
-def frame_numbers(num_frames: int, tubelet_size: int, rule: str) -> list[int]:
-    """``target_frames`` as numbers: a tensor of them would be copied to the device at each step."""
-    return target_frames(num_frames, tubelet_size, rule).tolist()
 
 
 def patch_statistics(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,13 +89,18 @@ class SpacetimeViT(BaseModule):
         self.out_type = out_type
         self.with_cp = with_cp
 
-        self.patch_embed = PatchEmbed(in_channels, width, tubelet_size, patch_size)
-        self.pos_embed = PositionEmbedding(width, self.grid, pos_embed, with_cls_token)
+        self.patch_embed = PatchEmbed(
+            in_channels, width, tubelet_size=tubelet_size, patch_size=patch_size
+        )
+        self.pos_embed = PositionEmbedding(
+            width, self.grid, kind=pos_embed, with_cls_token=with_cls_token
+        )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if with_cls_token else None
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width)) if with_mask_token else None
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(
-            Block(width, num_heads, mlp_ratio, rate, norm_eps) for rate in rates
+            Block(width, num_heads, mlp_ratio=mlp_ratio, drop_path=rate, norm_eps=norm_eps)
+            for rate in rates
         )
         self.norm = nn.Identity() if out_type == 'raw' else nn.LayerNorm(width, eps=norm_eps)
 
@@ -141,14 +146,14 @@ class SpacetimeViT(BaseModule):
         return num_layers - 1, num_layers
 
     def forward(
-        self, x: Tensor, ids_keep: Tensor | None = None, ids_mask: Tensor | None = None
+        self, x: Tensor, ids_keep: Tensor | None = None, ids_predict: Tensor | None = None
     ) -> Tensor:
         """Encode clips.
 
         Args:
             x: Normalised clips (B, C, T, H, W), float.
             ids_keep: Ids (B, K) int64 of the patches to encode; all of them for None.
-            ids_mask: Ids (B, M) int64 where mask tokens stand in for patches (needs
+            ids_predict: Ids (B, M) int64 of the patches that mask tokens stand for (needs
                 ``with_mask_token``). They come after the kept ones.
 
         Returns:
@@ -165,10 +170,10 @@ class SpacetimeViT(BaseModule):
         if self.out_type == 'featmap' and ids_keep is not None:
             raise ValueError("out_type='featmap' needs all patches: ids_keep must be None")
         tokens = self.patch_embed(x, ids_keep) + self.pos_embed(grid, ids_keep)
-        if ids_mask is not None:
+        if ids_predict is not None:
             if self.mask_token is None:
-                raise ValueError('ids_mask was given: build the encoder with_mask_token=True')
-            masks = self.mask_token + self.pos_embed(grid, ids_mask)
+                raise ValueError('ids_predict was given: build the encoder with_mask_token=True')
+            masks = self.mask_token + self.pos_embed(grid, ids_predict)
             tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
         if self.cls_token is not None:
             cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)

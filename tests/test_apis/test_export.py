@@ -53,7 +53,9 @@ class Autoencoder(nn.Module):
 
     def forward(self, clips, ids_keep, ids_predict):
         grid = self.model.backbone.token_grid(clips)
-        features = self.model.decode(clips, ids_keep, ids_predict, grid, ids_predict.shape[1])
+        features = self.model.encode_decode(
+            clips, ids_keep, ids_predict, grid=grid, num_outputs=ids_predict.shape[1]
+        )
         return self.model.head(features)
 
 

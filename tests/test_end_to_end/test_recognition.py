@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip('mmaction')
@@ -94,10 +95,49 @@ def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, t
 
 @pytest.mark.slow
 def test_a_pretraining_checkpoint_cannot_be_tested(config, pretrained, run_tool, tmp_path):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match='is no checkpoint of .*\n.* has to be fine-tuned first'):
         run_tool('tools/test.py', config, pretrained, folder=tmp_path)
-    logs = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
-    assert 'has to be fine-tuned first' in logs
+
+
+@pytest.mark.slow
+def test_another_number_of_classes_is_named(tiny_config, run_tool, tmp_path):
+    cfg = tiny_config()
+    torch.manual_seed(0)
+    model = MODELS.build(dict(cfg.model, _scope_='mmaction'))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    cfg.model.cls_head.num_classes = 4
+    for augment in cfg.model.data_preprocessor.blending.augments:
+        augment.num_classes = 4
+    cfg.dump(tmp_path / 'finetune.py')
+    with pytest.raises(SystemExit, match=r'size mismatch for cls_head.*3.*4') as caught:
+        run_tool('tools/test.py', tmp_path / 'finetune.py', tmp_path / 'model.pth', folder=tmp_path)
+    assert 'has to be fine-tuned' not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_labels_that_are_no_classes_stop_training_and_testing(tiny_config, run_tool, tmp_path):
+    cfg = tiny_config()
+    folder = Path(cfg.train_dataloader.dataset.data_root)
+    (tmp_path / 'list.txt').write_text('0.mp4 1\n\n1.mp4 2\n2.mp4 3\n')
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        prefix = folder / loader.dataset.data_prefix.video
+        loader.dataset.update(ann_file=str(tmp_path / 'list.txt'), data_root='')
+        loader.dataset.data_prefix.video = str(prefix)
+    cfg.dump(tmp_path / 'finetune.py')
+    message = r'list\.txt, line 4: the label 3 of .*2\.mp4 is no class .*0 to 2; .* start at 1'
+    with pytest.raises(SystemExit, match=message):
+        run_tool('tools/train.py', tmp_path / 'finetune.py', folder=tmp_path)
+    with pytest.raises(SystemExit, match=message):
+        run_tool('tools/test.py', tmp_path / 'finetune.py', 'none.pth', folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_list_that_is_not_there_is_one_line(tiny_config, run_tool, tmp_path):
+    cfg = tiny_config()
+    cfg.train_dataloader.dataset.ann_file = 'none.txt'
+    cfg.dump(tmp_path / 'finetune.py')
+    with pytest.raises(SystemExit, match=r"^train.py: error: .*none.txt' is not a file$"):
+        run_tool('tools/train.py', tmp_path / 'finetune.py', folder=tmp_path)
 
 
 @pytest.mark.slow
@@ -132,13 +172,16 @@ def test_frozen_evaluation_of_the_pretraining_checkpoint(labelled, pretrained, r
     caches = sorted(work_dir.glob('features/*/values.npy'))
     assert {np.load(path).shape[:2] for path in caches} == {(12, 3), (6, 3)}
     written = [path.stat().st_mtime_ns for path in caches]
+    cfg.attentive.num_heads = 5  # what is not asked for need not fit
+    cfg.dump(tmp_path / 'frozen.py')
     run_tool(*command, 'knn', folder=tmp_path)
+    with pytest.raises(SystemExit, match='num_heads must divide the width 32'):
+        run_tool(*command, 'attentive', folder=tmp_path)
     assert len(written) == 4 and [path.stat().st_mtime_ns for path in caches] == written
 
 
 @pytest.mark.slow
 def test_demo_names_an_action_and_draws_it(tiny_config, labelled, run_tool, tmp_path, capsys):
-    from mmengine.registry import MODELS
     from PIL import Image
 
     cfg = tiny_config()

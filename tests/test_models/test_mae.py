@@ -1,8 +1,11 @@
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmmae_st.registry import MODELS
 
@@ -77,6 +80,49 @@ def test_every_parameter_gets_a_gradient(variant):
     assert without == []
 
 
+class NothingFromTheHost(TorchDispatchMode):
+    """Fails where a tensor of the host takes part, or a value is asked of the device.
+
+    On a GPU either one makes the host wait.
+    """
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        assert all(x.is_meta for x in tensors), f'{func} takes a tensor of the host'
+        return func(*args, **(kwargs or {}))  # asking a meta tensor for a value fails by itself
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_a_step_never_waits_for_the_device(variant, monkeypatch):
+    monkeypatch.setattr(torch, 'autocast', lambda *args, **kwargs: nullcontext())  # meta has none
+    model = build(*VARIANTS[variant]).to('meta')
+    x, ids = clips().to('meta'), IDS_KEEP.to('meta')
+    with NothingFromTheHost():
+        model(x, ids, mode='loss')['loss'].backward()
+
+
+@pytest.mark.parametrize('variant', ['default', 'dense', 'checkpointed', 'hog'])
+def test_loss_compiles_as_one_graph_for_all_batches(variant):
+    model = build(*VARIANTS[variant])
+    torch.compiler.reset()
+    compiled = torch.compile(model.forward, fullgraph=True, backend='aot_eager')
+    for batch in range(2):
+        meta = dict(grid=(2, 4, 4), path=f'{batch}.mp4', index=batch, failures=['x'] * batch)
+        inputs = dict(
+            inputs=clips() + batch,
+            ids_keep=IDS_KEEP.flip(0) if batch else IDS_KEEP,
+            data_samples=[BaseDataElement(metainfo=meta)] * 2,
+            mode='loss',
+        )
+        loss = model(**inputs)['loss']
+        wanted = torch.autograd.grad(loss, list(model.parameters()))
+        with torch._dynamo.config.patch(error_on_recompile=batch > 0):
+            again = compiled(**inputs)['loss']
+        torch.testing.assert_close(again, loss)
+        found = torch.autograd.grad(again, list(model.parameters()))
+        torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize('variant', VARIANTS)
 def test_loss_is_the_mean_of_the_predicted_losses(variant):
     model = build(*VARIANTS[variant]).eval()
@@ -134,7 +180,7 @@ def test_predicting_a_part_of_the_removed_patches_takes_the_loss_there():
     ids = torch.tensor([[5, 6, 7], [0, 30, 31]])
     loss = model(clips(), IDS_KEEP, ids_predict=ids, mode='loss')['loss']
     latent = model.backbone(clips(), IDS_KEEP)
-    features = model.decoder(latent, IDS_KEEP, ids, (2, 4, 4), 3)
+    features = model.decoder(latent, IDS_KEEP, ids, grid=(2, 4, 4), num_outputs=3)
     torch.testing.assert_close(loss, model.head.loss(model.head(features), clips(), ids).mean())
 
 

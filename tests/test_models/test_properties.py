@@ -89,7 +89,7 @@ def test_decoder(args):
     total = int(np.prod(grid))
     kept = torch.arange(total)[None]
     latent = torch.randn(1, total + model.encoder_cls_token, args['encoder_dims'])
-    out = model(latent, kept, None, grid, total)
+    out = model(latent, kept, None, grid=grid, num_outputs=total)
     assert out.shape == (1, total, args['embed_dims']) and out.isfinite().all()
 
 

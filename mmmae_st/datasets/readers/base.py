@@ -31,9 +31,9 @@ class BaseReader(metaclass=ABCMeta):
     Frame ``i`` is the ``i``-th frame that decoding the whole file in order gives.
 
     Attributes:
-        num_frames (int): Number of frames.
-        fps (float): Frames per second; 0 when the source does not tell.
-        times (np.ndarray | None): (num_frames,) float64, rising, seconds at which the frames
+        num_frames: Number of frames.
+        fps: Frames per second; 0 when the source does not tell.
+        times: (num_frames,) float64, rising, seconds at which the frames
             appear; None when the source does not tell.
     """
 
@@ -46,12 +46,12 @@ class BaseReader(metaclass=ABCMeta):
         """Decode frames.
 
         Args:
-            indices (Sequence[int]): Frame numbers in [0, num_frames), any order, repeats allowed.
-            short_side (int | None): Bounds the memory of large frames: see :func:`shrink`.
+            indices: Frame numbers in [0, num_frames), any order, repeats allowed.
+            short_side: Bounds the memory of large frames: see :func:`shrink`.
                 Defaults to None, the frames as they are.
 
         Returns:
-            dict[int, np.ndarray]: Frame number to (H, W, 3) uint8 RGB, all of one size. Treat the
+            Frame number to (H, W, 3) uint8 RGB, all of one size. Treat the
             arrays as read-only.
 
         Raises:
@@ -76,8 +76,8 @@ def shrink(image: np.ndarray, short_side: int | None) -> np.ndarray:
     cut off. Images with a short side below twice ``short_side`` stay as they are.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8.
-        short_side (int | None): The least that is left of the short side; None for no change.
+        image: (H, W, 3) uint8.
+        short_side: The least that is left of the short side; None for no change.
 
     Returns:
         np.ndarray: (H // n, W // n, 3) uint8 with n = min(H, W) // short_side.

@@ -19,7 +19,7 @@ def open_container(source: str | BinaryIO) -> InputContainer:
     """Open a media file; titles and comments that are not UTF-8 are no error.
 
     Args:
-        source (str | BinaryIO): Local path or file object.
+        source: Local path or file object.
 
     Raises:
         av.FFmpegError: FFmpeg cannot read the file.
@@ -56,8 +56,8 @@ class Orientation(NamedTuple):
     """What makes a stored picture upright: mirror it left to right if so, then turn it.
 
     Attributes:
-        mirrored (bool): Whether it is mirrored.
-        quarter_turns (int): Turns of 90 degrees counterclockwise, 0 to 3.
+        mirrored: Whether it is mirrored.
+        quarter_turns: Turns of 90 degrees counterclockwise, 0 to 3.
     """
 
     mirrored: bool
@@ -90,8 +90,8 @@ def upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
     """Turn a picture, or one plane of it.
 
     Args:
-        image (np.ndarray): (H, W) or (H, W, C), as stored.
-        orientation (Orientation): See :func:`orientation`.
+        image: (H, W) or (H, W, C), as stored.
+        orientation: See :func:`orientation`.
 
     Returns:
         np.ndarray: (H, W, ...) or, turned by an odd number, (W, H, ...); contiguous.

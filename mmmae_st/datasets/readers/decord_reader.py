@@ -20,7 +20,7 @@ class DecordReader(BaseReader):
     video. MPEG transport streams come out shifted.
 
     Args:
-        source (str | BinaryIO): Local path or file object.
+        source: Local path or file object.
 
     Raises:
         VideoReadError: decord cannot read the file rightly.

@@ -28,9 +28,9 @@ class FrameFolderReader(BaseReader):
     """Reads the images of a folder in the order of their numbers; the first may be 0 or 1.
 
     Args:
-        path (str): Folder, local or of a file backend that can list.
-        frame_tmpl (str): File name template such as ``'img_{:05}.jpg'``.
-        backend_args (dict | None): Arguments of mmengine's file backend.
+        path: Folder, local or of a file backend that can list.
+        frame_tmpl: File name template such as ``'img_{:05}.jpg'``.
+        backend_args: Arguments of mmengine's file backend.
     """
 
     fps = 0.0

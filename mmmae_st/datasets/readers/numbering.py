@@ -28,9 +28,9 @@ class KeyPacket(NamedTuple):
     """Where decoding can begin.
 
     Attributes:
-        time (int): The first time that a frame decoded from here on may have.
-        seek_to (int | None): Where to seek; None for the start of the file.
-        stamp (int): The time of the packet itself.
+        time: The first time that a frame decoded from here on may have.
+        seek_to: Where to seek; None for the start of the file.
+        stamp: The time of the packet itself.
     """
 
     time: int
@@ -42,9 +42,9 @@ class Numbering(NamedTuple):
     """Frame ``i`` has the time ``times[i]``.
 
     Attributes:
-        times (list[int]): Sorted; in units of the stream's time base.
-        keys (list[KeyPacket]): Sorted; the first is not after the first frame.
-        by_dts (bool): Whether frames are known by their dts, not by their pts.
+        times: Sorted; in units of the stream's time base.
+        keys: Sorted; the first is not after the first frame.
+        by_dts: Whether frames are known by their dts, not by their pts.
     """
 
     times: list[int]
@@ -102,12 +102,12 @@ def number_by_dts(
     """Number the frames by the packets that push them out of the decoder, each packet one.
 
     Args:
-        packets (Sequence[PacketTimes]): All packets.
-        first_frame (int | None): The dts of the first frame that the decoder gives.
-        held_back (int): Frames that the decoder holds when it has given the first.
+        packets: All packets.
+        first_frame: The dts of the first frame that the decoder gives.
+        held_back: Frames that the decoder holds when it has given the first.
 
     Returns:
-        Numbering | None: None where the times do not serve.
+        None where the times do not serve.
     """
     pushing = [packet.dts for packet in packets if packet.dts is not None]
     if first_frame not in pushing or min(gaps(pushing), default=1) < 1:
@@ -131,8 +131,8 @@ def begin_as_decoded(numbering: Numbering, decoded: Iterable[int | None]) -> Num
     decoder that begins elsewhere than at a keyframe leaves out what it cannot show: only it knows.
 
     Args:
-        numbering (Numbering): By pts.
-        decoded (Iterable[int | None]): Times of the frames that decoding from the start gives.
+        numbering: By pts.
+        decoded: Times of the frames that decoding from the start gives.
     """
     leading = list[int]()
     for time in decoded:
@@ -149,8 +149,8 @@ def has_split_fields(times: Sequence[int], first_frames: Sequence[int | None]) -
     """Whether the two fields of a frame are packets with a time each.
 
     Args:
-        times (Sequence[int]): Sorted times of all packets.
-        first_frames (Sequence[int | None]): Times of some frames at the start, as decoded.
+        times: Sorted times of all packets.
+        first_frames: Times of some frames at the start, as decoded.
     """
     frame_gaps = gaps(sorted(time for time in first_frames if time is not None))
     return min(gaps(times), default=math.inf) < 0.75 * min(frame_gaps, default=math.inf)
@@ -177,8 +177,8 @@ def frame_rate(stated: float, times: np.ndarray | None) -> float:
     frames may be missing.
 
     Args:
-        stated (float): 0 when unknown.
-        times (np.ndarray | None): (V,) seconds at which the frames appear, rising; None when
+        stated: 0 when unknown.
+        times: (V,) seconds at which the frames appear, rising; None when
             unknown.
     """
     if times is None or len(times) < 2:

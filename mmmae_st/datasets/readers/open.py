@@ -23,12 +23,12 @@ def open_video(
     """Open a video file, or a folder of frames.
 
     Args:
-        path (str): Local path or the URI of a file backend of mmengine. Local files go to the
+        path: Local path or the URI of a file backend of mmengine. Local files go to the
             decoder by path, others are fetched as bytes.
-        backend (str): One of ``BACKENDS``. Not used for a folder of frames.
-        frame_tmpl (str | None): File name template of raw frames such as ``'img_{:05}.jpg'``;
+        backend: One of ``BACKENDS``. Not used for a folder of frames.
+        frame_tmpl: File name template of raw frames such as ``'img_{:05}.jpg'``;
             given, ``path`` is a folder of images.
-        backend_args (dict | None): Arguments of mmengine's ``get_file_backend``.
+        backend_args: Arguments of mmengine's ``get_file_backend``.
 
     Raises:
         ValueError: Unknown ``backend``.

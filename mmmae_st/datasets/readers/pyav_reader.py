@@ -51,7 +51,7 @@ class PyAVReader(BaseReader):
     Frames are turned and mirrored as the file states.
 
     Args:
-        source (str | BinaryIO): Local path or file object.
+        source: Local path or file object.
 
     Raises:
         VideoReadError: No video stream, no decoder for it, or no frame in it.

@@ -47,9 +47,9 @@ class ClipRandAugment(BaseTransform):
     Operations that look at the histogram (equalise, contrast) look at each frame's own.
 
     Args:
-        policy (str): timm's description. Defaults to ``'rand-m7-mstd0.5-inc1'``: 2 operations with
+        policy: timm's description. Defaults to ``'rand-m7-mstd0.5-inc1'``: 2 operations with
             probability 0.5 each, strength 7 with deviation 0.5, stronger the greater it is.
-        interpolation (str): ``'bicubic'`` (default) or ``'bilinear'``.
+        interpolation: ``'bicubic'`` (default) or ``'bilinear'``.
 
     Raises:
         ValueError: A bad argument.
@@ -94,9 +94,9 @@ class ClipRandomErasing(BaseTransform):
     has normalised it, but cut off where uint8 ends.
 
     Args:
-        prob (float): Probability that a clip loses a box, in [0, 1]. Defaults to 0.25.
-        mean (float): Mean that the data preprocessor subtracts, in [0, 255].
-        std (float): Deviation that it divides by.
+        prob: Probability that a clip loses a box, in [0, 1]. Defaults to 0.25.
+        mean: Mean that the data preprocessor subtracts, in [0, 255].
+        std: Deviation that it divides by.
 
     Raises:
         ValueError: A bad argument.

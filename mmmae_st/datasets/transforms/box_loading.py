@@ -21,9 +21,9 @@ class LoadBoxClip(BaseTransform):
     ``original_shape``, ``clip_len``, ``num_clips`` and boxes in pixels.
 
     Args:
-        clip_len (int): T. Defaults to 16.
-        frame_interval (int): Frames from one to the next, at ``target_fps``. Defaults to 4.
-        target_fps (float): Frame rate that ``frame_interval`` refers to; a video of another rate
+        clip_len: T. Defaults to 16.
+        frame_interval: Frames from one to the next, at ``target_fps``. Defaults to 4.
+        target_fps: Frame rate that ``frame_interval`` refers to; a video of another rate
             is sampled so that a clip lasts equally long. Defaults to 30.
 
     Raises:

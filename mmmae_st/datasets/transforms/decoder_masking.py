@@ -27,7 +27,7 @@ class DecoderMasking(BaseTransform):
     objective**. Comes after a masking transform; adds ``ids_predict``.
 
     Args:
-        ratio (float): Part of the removed tokens that is not predicted: 0.25, 0.5 or 0.75.
+        ratio: Part of the removed tokens that is not predicted: 0.25, 0.5 or 0.75.
             Defaults to 0.5.
 
     Raises:

@@ -49,8 +49,8 @@ def rate_varies(times: np.ndarray, span: float) -> bool:
     at the mean rate. Single frames that are late, and times that are rounded, make no difference.
 
     Args:
-        times (np.ndarray): (V,) seconds at which the frames appear, rising.
-        span (float): Length of a clip in frames, at the mean rate.
+        times: (V,) seconds at which the frames appear, rising.
+        span: Length of a clip in frames, at the mean rate.
     """
     window = int(min(span, len(times) - 1)) // 2
     if window < 1:
@@ -70,12 +70,12 @@ def frames_shown(times: np.ndarray, fps: float, numbers: np.ndarray) -> np.ndarr
     """The frames that show when those of a constant rate would.
 
     Args:
-        times (np.ndarray): (V,) seconds at which the frames appear, rising.
-        fps (float): The constant rate.
-        numbers (np.ndarray): Frame numbers at that rate, of any shape.
+        times: (V,) seconds at which the frames appear, rising.
+        fps: The constant rate.
+        numbers: Frame numbers at that rate, of any shape.
 
     Returns:
-        np.ndarray: int64, of the same shape, frame numbers of the video.
+        Int64, of the same shape, frame numbers of the video.
     """
     moments = times[0] + numbers / fps + ROUNDING
     return (np.searchsorted(times, moments, 'right') - 1).clip(0, len(times) - 1)

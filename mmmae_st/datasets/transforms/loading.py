@@ -49,22 +49,22 @@ class LoadClips(BaseTransform):
     frame shown until the next one appears: it lasts as long as any other.
 
     Args:
-        clip_len (int): T. Defaults to 16.
-        frame_interval (int): Frames from one to the next, at ``target_fps``. Defaults to 4.
-        num_clips (int): R. Defaults to 1.
-        sampling (str): ``'random'``: each clip starts anywhere; ``'uniform'``: the clips are
+        clip_len: T. Defaults to 16.
+        frame_interval: Frames from one to the next, at ``target_fps``. Defaults to 4.
+        num_clips: R. Defaults to 1.
+        sampling: ``'random'``: each clip starts anywhere; ``'uniform'``: the clips are
             spread evenly (test); ``'segment'``: one random frame out of each of T equal segments;
             ``'segment_center'``: the central one (test; R must be 1). Defaults to 'random'.
-        target_fps (float): Frame rate that ``frame_interval`` refers to; a video of another rate
+        target_fps: Frame rate that ``frame_interval`` refers to; a video of another rate
             is sampled so that a clip lasts equally long. Defaults to 30.
-        backend (str): ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
-        backend_args (dict | None): Arguments of mmengine's file backend. Defaults to None.
-        unreadable (str): What an unreadable video comes to: ``'error'`` (default), by which the
+        backend: ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
+        backend_args: Arguments of mmengine's file backend. Defaults to None.
+        unreadable: What an unreadable video comes to: ``'error'`` (default), by which the
             dataset replaces it or stops; or ``'blank'``, for validation and testing: black frames,
             and a note under ``failures`` for :class:`BrokenVideosHook`.
-        timeout (float): Seconds after which a video counts as unreadable, for decoders that hang
+        timeout: Seconds after which a video counts as unreadable, for decoders that hang
             on damaged files. Defaults to 120.
-        short_side (int | None): Bounds the memory of a worker: frames whose short side is at least
+        short_side: Bounds the memory of a worker: frames whose short side is at least
             twice as long are averaged down by a whole factor as they are decoded, to no less than
             this. Without, the clips of one 4K video take 1.6 GiB. Defaults to None.
 

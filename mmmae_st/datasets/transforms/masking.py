@@ -94,9 +94,9 @@ class BaseMasking(BaseTransform):
     """Adds ``ids_keep`` ((R, K) int64, sorted along K) and ``grid`` ((t, h, w) tokens).
 
     Args:
-        ratio (float): Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
-        patch_size (int): Pixels along a side of a token. Defaults to 16.
-        tubelet_size (int): Frames of a token. Defaults to 2.
+        ratio: Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
+        patch_size: Pixels along a side of a token. Defaults to 16.
+        tubelet_size: Frames of a token. Defaults to 2.
 
     Raises:
         ValueError: ``ratio`` is out of range or keeps nothing; the clip is not divisible.
@@ -154,10 +154,10 @@ class TubeMasking(BaseMasking):
       one more in 4 of them, drawn at random (PySlowFast).
 
     Args:
-        ratio (float): Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
-        patch_size (int): Pixels along a side of a token. Defaults to 16.
-        tubelet_size (int): Frames of a token. Defaults to 2.
-        rule (str): ``'floor'``, ``'ceil'`` or ``'tokens'``. Defaults to 'floor'.
+        ratio: Part of the tokens that is removed, in (0, 1). Defaults to 0.9.
+        patch_size: Pixels along a side of a token. Defaults to 16.
+        tubelet_size: Frames of a token. Defaults to 2.
+        rule: ``'floor'``, ``'ceil'`` or ``'tokens'``. Defaults to 'floor'.
 
     Raises:
         ValueError: As :class:`BaseMasking`, and for another rule.

@@ -64,7 +64,7 @@ class PackActionClips(BaseTransform):
     ``frame_inds`` is (1, T) and ``view`` tells the clips of a video apart.
 
     Args:
-        split_views (bool): Make a sample of each clip. Defaults to False.
+        split_views: Make a sample of each clip. Defaults to False.
     """
 
     def __init__(self, split_views: bool = False) -> None:

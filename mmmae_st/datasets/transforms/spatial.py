@@ -84,10 +84,10 @@ class ClipRandomResizedCrop(BaseTransform):
     """Cut a random part out of each clip, the same in all its frames, and resize it to a square.
 
     Args:
-        size (int): Side of the result, in pixels.
-        scale (tuple[float, float]): Least and greatest area, as a part of the frame, in (0, 1].
-        ratio (tuple[float, float]): Least and greatest width / height.
-        interpolation (str): ``'bilinear'``, ``'bicubic'`` or ``'area'``. Defaults to 'bilinear'.
+        size: Side of the result, in pixels.
+        scale: Least and greatest area, as a part of the frame, in (0, 1].
+        ratio: Least and greatest width / height.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'area'``. Defaults to 'bilinear'.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class ClipResize(BaseTransform):
     """Resize clips so that the short side has ``short_side`` pixels; the shape is kept.
 
     Args:
-        short_side (int): Pixels of the short side.
-        interpolation (str): ``'bilinear'``, ``'bicubic'`` or ``'area'``. Defaults to 'bilinear'.
+        short_side: Pixels of the short side.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'area'``. Defaults to 'bilinear'.
     """
 
     def __init__(self, short_side: int, interpolation: str = 'bilinear') -> None:
@@ -147,7 +147,7 @@ class ClipCenterCrop(BaseTransform):
     """Cut the central square out of each clip.
 
     Args:
-        size (int): Side of the square, in pixels, no greater than the clip.
+        size: Side of the square, in pixels, no greater than the clip.
     """
 
     def __init__(self, size: int) -> None:
@@ -169,7 +169,7 @@ class ClipThreeCrop(BaseTransform):
     """Cut three squares along the longer side: R clips become 3R, those of a clip in a row.
 
     Args:
-        size (int): Side of the squares, in pixels, no greater than the clip.
+        size: Side of the squares, in pixels, no greater than the clip.
     """
 
     def __init__(self, size: int) -> None:
@@ -208,7 +208,7 @@ class ClipFlip(BaseTransform):
     """Mirror a clip left to right, all frames or none.
 
     Args:
-        prob (float): Probability, in [0, 1]. Defaults to 0.5.
+        prob: Probability, in [0, 1]. Defaults to 0.5.
     """
 
     def __init__(self, prob: float = 0.5) -> None:

@@ -79,7 +79,8 @@ class MaskAnnealingHook(Hook):
             draw_random(grid, ratio, finetuning_mask_rng(sample_key, view))
             for sample_key, view in self._clips
         ]
-        return args, dict(kwargs, ids_keep=torch.from_numpy(np.stack(ids)).to(clips.device))
+        ids_keep = torch.from_numpy(np.stack(ids)).to(clips.device, non_blocking=True)
+        return args, dict(kwargs, ids_keep=ids_keep)
 
 
 def annealed_ratio(epoch: int, max_epochs: int, ratio: float) -> float:

@@ -11,9 +11,8 @@ class WarmupLR(LinearLR):
     """Learning rate in proportion to the step, from 0 at ``begin`` to the full one at ``end``.
 
     With ``convert_to_iter_based=True`` that is ``lr * e / warmup`` in the fractional epoch e of
-    each iteration, as in mae_st and PySlowFast. A ``CosineAnnealingLR`` that begins at ``end``
-    takes over at the full rate. mmengine's ``LinearLR`` is there one step earlier, and cannot
-    begin at 0.
+    each iteration, as in mae_st. A ``CosineAnnealingLR`` that begins at ``end`` takes over at the
+    full rate. mmengine's ``LinearLR`` is there one step earlier, and cannot begin at 0.
 
     Args:
         optimizer: Optimiser or its wrapper.

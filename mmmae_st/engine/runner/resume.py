@@ -4,8 +4,10 @@ Also what a checkpoint named by ``load_from`` has to hold.
 """
 
 import re
+import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from logging import WARNING
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ from mmmae_st.models import SpacetimeViT
 from mmmae_st.models.weights import parse_config
 
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
+
+
+class ResumeRefusedError(ValueError):
+    """The run to resume is another one."""
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -98,6 +104,40 @@ def set_resume(cfg: Config, checkpoint: str = 'auto', trusted: Sequence[str] = (
     cfg.load_from = checkpoint
 
 
+def require_own_work_dir(cfg: Config) -> None:
+    """Raise ValueError if the work directory holds checkpoints of a run that does not go on."""
+    held = _newest_first(Path(cfg.work_dir))
+    if not held:
+        return
+    if cfg.get('resume') and held[0].resolve().parent == Path(cfg.load_from).resolve().parent:
+        return
+    raise ValueError(
+        f'{cfg.work_dir} holds the checkpoints of another run, the newest of them {held[0].name}: '
+        'go on with that run by --resume, or give this one a folder of its own by --work-dir'
+    )
+
+
+@contextmanager
+def nothing_left_behind(work_dir: str) -> Iterator[None]:
+    """Take back what the block wrote to the work directory if the run to resume is refused.
+
+    Raises:
+        ResumeRefusedError: As the block does.
+    """
+    folder = Path(work_dir)
+    before = set(folder.glob('*'))
+    configs = {path: path.read_bytes() for path in folder.glob('*.py')}
+    try:
+        yield
+    except ResumeRefusedError:
+        if is_main_process():
+            for path in set(folder.glob('*')) - before:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for path, content in configs.items():
+                path.write_bytes(content)
+        raise
+
+
 def _newest_first(work_dir: Path) -> list[Path]:
     pointer = work_dir / 'last_checkpoint'
     last = Path(pointer.read_text().strip()) if pointer.exists() else None
@@ -121,7 +161,7 @@ def skip_seen_samples(runner: Runner) -> None:
     """Let the epoch that a run resumes in start after the batches already seen.
 
     Raises:
-        ValueError: If that cannot be done.
+        ResumeRefusedError: If that cannot be done.
     """
     loader = runner.train_dataloader
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -130,7 +170,7 @@ def skip_seen_samples(runner: Runner) -> None:
     if seen == 0:
         return
     if not can_start_mid_epoch(runner):
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the checkpoint is from the middle of an epoch, where '
             f'{type(loader.sampler).__name__} cannot start: use '
             "train_dataloader.sampler=dict(type='EpochSampler')"
@@ -156,16 +196,16 @@ def check_accumulation(runner: Runner, interval: int, by_epoch: bool) -> None:
 
 
 def check_same_run(runner: Runner, checkpoint: dict) -> None:
-    """Raise ValueError unless seed, epoch length and model are those of the checkpoint."""
+    """Raise ResumeRefusedError unless seed, epoch length and model are those of the checkpoint."""
     meta = checkpoint['meta']
     if meta.get('seed') != runner.seed:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the run to resume has randomness.seed={meta.get("seed")}, this one '
             f'{runner.seed}: give the same'
         )
     length = len(runner.train_dataloader)
     if meta.get('iters_per_epoch', length) != length:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'an epoch of the run to resume has {meta["iters_per_epoch"]} iterations, one of this '
             f'run {length}: resume with the same data, batch size and number of processes, or '
             'start a new run from its weights with load_from'
@@ -176,7 +216,7 @@ def check_same_run(runner: Runner, checkpoint: dict) -> None:
         return
     differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
     if differing:
-        raise ValueError(
+        raise ResumeRefusedError(
             f'the run to resume trains another model: {len(differing)} parameters differ, for '
             f'example {", ".join(differing[:3])}. To start from its weights use load_from'
         )

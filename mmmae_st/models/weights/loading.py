@@ -285,7 +285,7 @@ def _needed(part: str, module: BaseModule, weights: Weights) -> dict[str, Any]:
     kind = type(module)
     if trained and ('type' not in trained or component_class(MODELS, trained, 'mmmae_st') is kind):
         parameters = inspect.signature(kind).parameters
-        needed |= {name: parameter.default for name, parameter in parameters.items()}
+        trained = {name: parameter.default for name, parameter in parameters.items()} | trained
         needed |= trained | _size(trained)
     return needed
 
