@@ -30,6 +30,7 @@ OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
 STRATEGIES = _child('STRATEGIES', 'engine')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
+VISUALIZERS = _child('VISUALIZERS', 'engine')
 
 # Nothing of ours is in the others; without them mmengine warns in every run that it takes its own.
 for _name, _parent in list(vars(root).items()):

@@ -1,4 +1,4 @@
-"""Tiny real clips, written once per test session with PyAV."""
+"""Tiny real clips, written once per test session with PyAV, and the marker of long tests."""
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -11,6 +11,17 @@ from mmengine.registry import DefaultScope
 
 pytest.register_assert_rewrite('support')
 pytest_plugins = ['support.hardware', 'support.recognition', 'support.smoke_runs']
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if 'long' not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker('long'):
+                item.add_marker(pytest.mark.skip(reason='takes minutes; run with -m long'))
 
 
 def write_clip(

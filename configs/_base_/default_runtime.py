@@ -32,7 +32,7 @@ log_processor = dict(
     mean_pattern=r'^(?!held_out/).*(loss|time|grad_norm)',
 )
 visualizer = dict(
-    type='Visualizer',
+    type='mmmae_st.SafeVisualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
 load_from = None

@@ -15,6 +15,7 @@ from mmmae_st.engine.optimizers.layer_decay import LayerDecayOptimWrapperConstru
 from mmmae_st.engine.optimizers.sharding import ShardedOptimWrapper, ShardedStrategy, wrap_blocks
 from mmmae_st.engine.optimizers.warmup import WarmupLR
 from mmmae_st.engine.runner.launch import prepare_runtime
+from mmmae_st.engine.visualizer import SafeVisualizer
 
 __all__ = [
     'BFloat16OptimWrapper',
@@ -27,6 +28,7 @@ __all__ = [
     'PreemptionHook',
     'ReconstructionHook',
     'SafeCheckpointHook',
+    'SafeVisualizer',
     'ShardedOptimWrapper',
     'ShardedStrategy',
     'StepSeedHook',

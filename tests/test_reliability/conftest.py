@@ -1,20 +1,9 @@
-"""Data for the runs, and the marker of the proofs that take minutes."""
+"""Data for the runs."""
 
 from pathlib import Path
 
 import pytest
 from support import runs
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if 'long' not in config.option.markexpr:
-        for item in items:
-            if item.get_closest_marker('long'):
-                item.add_marker(pytest.mark.skip(reason='takes minutes; run with -m long'))
 
 
 @pytest.fixture(scope='session')

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmmae_st.engine.failures import one_cause
-from mmmae_st.engine.resume import check_fills_encoder, warn_of_other_optimizer
 from torch.utils.data import DataLoader
 
 from mmmae_st.datasets import VideoDataset
-from mmmae_st.engine import failures
+from mmmae_st.engine.runner import ending
+from mmmae_st.engine.runner.ending import one_cause
+from mmmae_st.engine.runner.resume import check_fills_encoder, warn_of_other_optimizer
 from mmmae_st.models import SpacetimeViT
 
 MODEL = dict(backbone=dict(type='SpacetimeViT'))
@@ -103,7 +103,7 @@ def test_data_that_is_not_there_is_named_in_one_line(tool, tmp_path, monkeypatch
 
 def test_a_broken_video_of_a_validation_is_named_in_one_line(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(failures, 'print_log', lambda text, **options: told.append(text))
+    monkeypatch.setattr(ending, 'print_log', lambda text, **options: told.append(text))
     (tmp_path / 'a.mp4').write_text('x')
     pipeline = [dict(type='LoadClips')]
     dataset = VideoDataset(data_root=str(tmp_path), pipeline=pipeline, test_mode=True)
