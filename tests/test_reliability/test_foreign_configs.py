@@ -17,8 +17,7 @@ MISSING = (
 )
 # Errors in the configs of mmaction2 1.2.0 and mmdet 3.3.0: their Runner fails, too.
 WRONG = (
-    r'io_backend: DecordDecode|suffix: AudioDataset|'
-    r'test_dataloader\.(pipeline|test_mode): there is|'
+    r'io_backend: DecordDecode|suffix: AudioDataset|test_dataloader\.(pipeline|test_mode): there|'
     'all num_classes of a model must be the same|eval_mode: CocoMetric|MOTChallengeMetrics|'
     'CascadeRPNHead needs|force_grad_on_level: FPN'
 )
