@@ -51,7 +51,7 @@ def test_a_model_cannot_be_spread_over_one_process(strategy):
         prepare_runtime(Config(dict(strategy=dict(type=strategy))))
 
 
-def test_a_model_is_not_spread_without_a_launcher_elsewhere():
-    strategy = ShardedStrategy(work_dir='unused')
+def test_a_model_is_not_spread_without_a_launcher_elsewhere(tmp_path):
+    strategy = ShardedStrategy(work_dir=str(tmp_path))
     with pytest.raises(ValueError, match='there is one'):
         strategy._wrap_model(torch.nn.Linear(1, 1))
