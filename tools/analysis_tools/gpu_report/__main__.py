@@ -82,7 +82,10 @@ def main(argv: list[str] | None = None) -> int:
         TMPDIR=str(folder),
         TORCHINDUCTOR_CACHE_DIR=str(folder / 'inductor'),
         TRITON_CACHE_DIR=str(folder / 'triton'),
+        PYTHONPYCACHEPREFIX=str(folder / 'pycache'),
     )
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # of this process alone
+    tempfile.tempdir = str(folder)
     earlier = Path(args.earlier).resolve() if args.earlier else None
     machine['processes'] = choose_method(args.device, folder / 'method.txt')
     place = Place(args.device, folder, out, earlier=earlier)

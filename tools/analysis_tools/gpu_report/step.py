@@ -41,7 +41,8 @@ def settings(place: Place, batch: int, compiled: bool, mode: str | None = None) 
 def make_step(cfg: Config, chosen: Settings) -> Step:
     """Our own model on a batch."""
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model).to(chosen.device)
+    with torch.device(chosen.device):  # drawing the weights on a CPU takes seconds
+        model = MODELS.build(cfg.model).to(chosen.device)
     return Step(model, cfg, make_batch(model, cfg, chosen), chosen)
 
 

@@ -86,6 +86,6 @@ SECTION = Section(
             'variants', 'dense, all targets, all masks against the CPU', 15, numerics.check_variants
         ),
         Task('sharded', 'FSDP with one process', 15, check_sharded),
-        Task('compiled', 'torch.compile in one graph against eager', 45, numerics.check_compiled),
+        Task('compiled', 'torch.compile in one graph against eager', 25, numerics.check_compiled),
     ),
 )
