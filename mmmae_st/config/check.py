@@ -21,9 +21,10 @@ from torch.distributed import init_process_group
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
-from mmmae_st.config.models import LOADERS, classes, foreign_models, sizes
+from mmmae_st.config.models import classes, foreign_models, sizes
 from mmmae_st.config.signatures import argument_problems, scalar_problems, suggestion, type_problems
 from mmmae_st.config.values import VALUE_CHECKS, is_of_torch, lookup
+from mmmae_st.engine.runner.launch import HOOK_NAMES, LOADERS
 
 # Parts of a Runner's config, the registry of each and the class when it names none.
 PARTS: dict[str, tuple[Registry, str | None]] = {
@@ -81,8 +82,6 @@ PLAIN_KEYS: dict[str, tuple[Callable | str, ...]] = {
     'auto_scale_lr': ('enable', 'base_batch_size'),
     'optim_wrapper.clip_grad': (clip_grad_norm_, clip_grad_value_, 'type'),
 }
-# Hooks that mmengine registers under these names; a misspelt one would be a second one.
-HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 # Read by the wrapper's constructor, not by the wrapper.
 CONSTRUCTOR_KEYS = ('optimizer', 'constructor', 'paramwise_cfg')
 PARAMWISE_KEYS = (

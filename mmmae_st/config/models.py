@@ -17,10 +17,9 @@ from mmmae_st.config.values import Problems, attempt, components, lookup
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.datasets.transforms.masking import BaseMasking
+from mmmae_st.engine.runner.launch import LOADERS
 from mmmae_st.models import SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.registry import component_class, is_component
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def foreign_models(cfg: Config, doubted: bool) -> Problems:

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmmae_st.config.check import PARTS, TOP_LEVEL
-from mmmae_st.config.models import LOADERS
+from mmmae_st.engine.runner.launch import LOADERS
 
 # What users of other codes, or of mmengine's predecessors, write, and what is read here.
 HERE = {

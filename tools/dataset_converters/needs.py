@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmmae_st.command_line import load_config
 from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.engine.runner.launch import LOADERS
 
 # What is left for a random crop: 256 pixels for one of 224, as videos of Kinetics are kept.
 CROP_MARGIN = 8 / 7
@@ -61,9 +62,6 @@ def needs_of_config(path: str) -> Needs:
         )
     fps = None if math.inf in rates else max(rates)
     return Needs(2 * math.ceil(max(sides) / 2), fps, max(seconds), pipelines[0])
-
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def _pipelines(dataset: Config | None) -> Iterator[list]:
