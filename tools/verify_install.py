@@ -98,6 +98,7 @@ def _report(part: str, sender: Connection) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     try:
+        import_module('mmmae_st')  # it checks the versions of what is installed, and says so
         outcome = 'ok', CHECKS[part]()
     except NotInstalledError as missing:
         outcome = 'none', str(missing)

@@ -65,6 +65,22 @@ def test_each_line_of_what_is_broken_names_a_mend(verify, capsys, monkeypatch, c
     assert text.endswith('does not work: recognition\n')
 
 
+def test_what_importing_the_package_says_is_passed_on(verify, capsys, monkeypatch):
+    """Of versions that do not fit, although a part of the package has been imported before."""
+    import_module = verify.import_module
+
+    def refuse(name):
+        if name == 'mmmae_st':
+            raise ImportError('neither mmcv nor mmcv-lite: pip install "mmcv-lite"')
+        return import_module(name)
+
+    monkeypatch.setattr(verify, 'import_module', refuse)
+    assert verify.main(['--only', 'core', 'distributed']) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith('BROKEN  core         ImportError: neither mmcv nor mmcv-lite')
+    assert lines[-1] == 'does not work: core, distributed'
+
+
 def test_what_a_check_prints_is_not_shown(verify, capfd, monkeypatch):
     def noisy():
         os.system('echo noise; echo noise >&2')
