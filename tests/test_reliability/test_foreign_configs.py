@@ -14,7 +14,7 @@ from mmmae_st.config import check_config
 # Of packages that are not there, or not whole.
 MISSING = (
     'install|mmpretrain|mmcls|MobileOne|DRN|VindLU|BeitModel3D|XBertModel|BertDecoder|'
-    'lfb prefix path'
+    'lfb prefix path|modulo by zero'  # feature banks
 )
 # Errors in the configs of mmaction2 1.2.0 and mmdet 3.3.0: their Runner fails, too.
 WRONG = (
