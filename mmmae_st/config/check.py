@@ -107,8 +107,14 @@ def check_config(cfg: Config) -> None:
     Raises:
         ValueError: Listing the path of each wrong key and what is wrong with it.
     """
-    _compare_schedule(cfg)
-    problems = _Check(cfg).problems
+    problems = [
+        (key, f'must be a dict, got a {type(cfg[key]).__name__}; does a comma follow it?')
+        for key in ('model', 'train_cfg', 'optim_wrapper', 'default_hooks', *LOADERS)
+        if not isinstance(cfg.get(key), Mapping | None)
+    ]
+    if not problems:
+        _compare_schedule(cfg)
+        problems = _Check(cfg).problems
     if problems:
         listed = '\n'.join(f'  {path}: {problem}' for path, problem in problems)
         raise ValueError(f'the config has {len(problems)} errors:\n{listed}')

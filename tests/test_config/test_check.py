@@ -144,6 +144,13 @@ def test_all_errors_are_listed_at_once():
         check(model__head__x=1, randomness__y=2)
 
 
+def test_a_comma_that_makes_a_tuple_is_named():
+    cfg = Config.fromfile(SMOKE)
+    cfg.val_dataloader = (cfg.val_dataloader,)
+    with pytest.raises(ValueError, match='val_dataloader: must be a dict, got a tuple'):
+        check_config(cfg)
+
+
 def test_a_missing_argument_is_named():
     cfg = Config.fromfile(SMOKE)
     del cfg.model['decoder']
