@@ -63,6 +63,13 @@ def test_other_angles_are_rounded_to_the_nearest_quarter_turn(
     assert found == Orientation(mirrored, -quarter_turns % 4 if mirrored else quarter_turns)
 
 
+def test_beside_data_that_pyav_does_not_know(make_clip, tmp_path):
+    """So are the EXIF data of TIFF and of some MJPEG."""
+    clip = make_clip(tmp_path / 'a.mov', codec='tiff', rotation=90, num_frames=3)
+    with open_video(str(clip)) as reader:
+        assert reader.read([1])[1].shape == (64, 48, 3)
+
+
 def test_planes_are_turned_like_pictures():
     plane = np.arange(6).reshape(2, 3)
     assert upright(plane, Orientation(False, 1)).tolist() == [[2, 5], [1, 4], [0, 3]]

@@ -73,7 +73,10 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     Any other angle is rounded to the nearest quarter turn: cameras write quarter turns, and what
     lies between (a horizon straightened by a degree) would need pixels that the file does not hold.
     """
-    side_data = cast(SideDataContainer, frame.side_data)  # PyAV's own annotation is wrong
+    try:
+        side_data = cast(SideDataContainer, frame.side_data)  # PyAV's own annotation is wrong
+    except ValueError:  # beside data of a kind that PyAV does not know, it tells the angle only
+        return Orientation(False, round(frame.rotation / 90) % 4)
     if Type.DISPLAYMATRIX not in side_data:
         return UPRIGHT
     matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
