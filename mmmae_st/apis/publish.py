@@ -21,7 +21,7 @@ from mmmae_st.models.weights import read_checkpoint, write_checkpoint
 PARTS = ('all', 'encoder')
 SUFFIXES = ('.pth', '.safetensors')
 KINDS = dict(backbone=SpacetimeViT, decoder=MAEDecoder, head=MAEHead)
-NOT_OF_THE_WEIGHTS = ('init_cfg', 'drop_path_rate', 'with_cp', 'out_type')
+NOT_OF_THE_WEIGHTS = ('init_cfg', 'drop_path_rate', 'with_cp')
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def describe_model(checkpoint: str | Path, part: str = 'all') -> dict[str, dict[
     """Every argument of the model's parts that a checkpoint was made with.
 
     Defaults are written out, so that the file still fits should they change. Left out is what is
-    not of the weights: initialisation, drop path, recomputation, the form of the output.
+    not of the weights: initialisation, drop path, recomputation.
     """
     model = model_config(checkpoint)
     described = {

@@ -82,10 +82,23 @@ def test_classifier_keeps_its_head(convert, tmp_path, capsys):
     assert state['cls_head.fc_cls.weight'].shape == (5, 32)
 
 
-@pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
-def test_timm(convert, tmp_path, suffix):
+def test_classifier_that_pools_otherwise_is_left_out_with_a_note(convert, tmp_path, capsys):
+    state = MaeStClassifier(encoder=ENCODER, num_classes=5).state_dict()
+    del state['cls_token'], state['pos_embed_class']
+    torch.save({'model': state}, tmp_path / 'a.pth')
+    convert([f'{tmp_path}/a.pth', f'{tmp_path}/b.pth'])
+    text = capsys.readouterr().out
+    assert 'an encoder (mae_st)' in text and 'left out               2  2 of cls_head' in text
+    assert 'note: the classifier is left out: it pools the tokens' in text
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'pool'), [('pth', 'token'), ('safetensors', 'token'), ('pth', 'avg')]
+)
+def test_timm(convert, tmp_path, suffix, pool):
     save(tmp_path / 'a.pth', MaeStClassifier(encoder=ENCODER, num_classes=5))
-    convert([f'{tmp_path}/a.pth', f'{tmp_path}/b.{suffix}', '--to', 'timm'])
+    target = 'timm' if pool == 'token' else 'timm_avg'
+    convert([f'{tmp_path}/a.pth', f'{tmp_path}/b.{suffix}', '--to', target])
     model = timm.create_model(
         'vit_large_patch16_224',
         embed_dim=32,
@@ -94,6 +107,7 @@ def test_timm(convert, tmp_path, suffix):
         patch_size=8,
         img_size=32,
         num_classes=0,
+        global_pool=pool,
         checkpoint_path=f'{tmp_path}/b.{suffix}',
     )
     file = read_checkpoint(tmp_path / f'b.{suffix}')
