@@ -64,14 +64,14 @@ def pipelines() -> dict[str, list[tuple[Path, str]]]:
         cfg = Config.fromfile(ROOT / file)
         for loader in LOADERS:
             dataset = (cfg.get(loader) or {}).get('dataset')
-            if dataset is not None and dataset.type.endswith('VideoDataset'):
+            if dataset is not None and dataset.type.split('.')[-1] == 'VideoDataset':
                 pipeline = f'{cfg.default_scope} {dataset.pipeline}'
                 found.setdefault(pipeline, []).append((file, loader))
     return found
 
 
 def test_every_pipeline_runs_on_a_clip(one_clip):
-    """Detection has datasets of its own; see tests/test_detection."""
+    """Detection has datasets of its own; see tests/test_end_to_end."""
     found = pipelines()
     assert len(found) >= 10
     for users in found.values():

@@ -211,5 +211,5 @@ def test_an_error_in_one_process_of_the_evaluation_ends_both(tmp_path, videos):
     run = start_frozen(config, checkpoint, tmp_path / 'run', 2)
     codes = run.wait(60)
     assert time.monotonic() - began < 60 and 0 not in codes, run.output()
-    assert run.output().count('RuntimeError: cannot read') == 1
+    assert run.output().count('cannot read') == 1
     assert 'gone.mp4' in run.output()

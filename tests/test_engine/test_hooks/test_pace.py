@@ -94,6 +94,7 @@ def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
         time.sleep(0.5 if step == 0 else 0)
         return 1.0
 
+    before = set(threading.enumerate())
     said = lines_of(tmp_path, PaceHook(patience=0.1), losses=slow)
     waiting = [text for thread, text in said if thread == 'pace']
     assert 2 <= len(waiting) <= 5
@@ -101,7 +102,10 @@ def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
         r'No step after \d+ s: the first batch came after 0\.\d s, .* so far', waiting[0]
     )
     assert 'an epoch of 10 steps takes' in waiting[0]
-    assert 'pace' not in {thread.name for thread in threading.enumerate()}
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == 'pace':
+            thread.join(timeout=5)
+            assert not thread.is_alive()
 
 
 class SlowNumbers(Numbers):
@@ -123,9 +127,10 @@ def test_it_speaks_ten_times_at_most_when_training_fails(tmp_path):
     runner = make_runner(tmp_path, fail, hooks=dict(checkpoint=None, pace=PaceHook(patience=0.01)))
     said = []
     runner.logger.info = said.append
+    before = set(threading.enumerate())
     with pytest.raises(ZeroDivisionError):
         runner.train()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == 'pace']
+    (thread,) = [new for new in set(threading.enumerate()) - before if new.name == 'pace']
     thread.join(5)
     assert not thread.is_alive() and len(said) <= pace.MAX_LINES
 

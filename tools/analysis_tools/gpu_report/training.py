@@ -14,6 +14,7 @@ from .plan import ROOT, Place, Section, Task
 
 PREPARE = ROOT / 'tools/dataset_converters/prepare_videos.py'
 VIDEOS, TIMES, SECONDS = 64, 100, 28.0
+TINY_SECONDS = 240.0  # at most: enough logs end it before, however slow a CPU is
 SKIPPED = 10  # steps at the start that are not counted
 ORDINARY, PREPARED = 'ordinary', 'prepared'
 
@@ -64,7 +65,8 @@ def train_on_files(place: Place, notes: Notes, *, size: str, kind: str) -> None:
     work_dir = place.folder / name
     enough = SKIPPED + 4
     until = (lambda: len(runs.scalars(work_dir)) >= enough) if place.is_tiny else (lambda: False)
-    runs.train(config, work_dir, SECONDS, '--amp', until=until)
+    seconds = TINY_SECONDS if place.is_tiny else SECONDS
+    runs.train(config, work_dir, seconds, '--amp', until=until)
     note_rates(place, notes, size, kind, runs.scalars(work_dir))
 
 
