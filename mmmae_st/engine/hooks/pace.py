@@ -178,6 +178,7 @@ def _is_logged(runner: Runner, batch_idx: int) -> bool:
     """Whether the logger writes a line after this step."""
     return any(
         hook.every_n_inner_iters(batch_idx, hook.interval)
+        or hook.end_of_epoch(runner.train_dataloader, batch_idx)
         for hook in runner.hooks
         if isinstance(hook, LoggerHook)
     )

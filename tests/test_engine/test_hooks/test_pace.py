@@ -76,8 +76,9 @@ def test_a_run_of_fewer_steps_is_told_too(clock):
 def test_slow_steps_do_not_pass_in_silence(clock):
     said = steps(clock, [40.0] * 8)
     assert said[1:] == [f'Step {i} of 10000 is done, 40.0 s' for i in (3, 5, 7)]
-    logger = LoggerHook(interval=2)
-    assert len(steps(clock, [40.0] * 8, hooks=[logger])) == 1
+    assert len(steps(clock, [40.0] * 8, hooks=[LoggerHook(interval=2)])) == 1
+    said = steps(clock, [40.0] * 11, hooks=[LoggerHook(interval=100)])  # it logs the 10th
+    assert [line.split()[1] for line in said[1:]] == ['3', '5', '7', '9']
 
 
 def lines_of(tmp_path, hook, **args):
