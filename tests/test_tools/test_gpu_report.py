@@ -68,7 +68,7 @@ def rows(out, section, table):
 def test_on_the_cpu(tmp_path):
     out = tmp_path / 'out'
     process = start(out, '--sections', *QUICK)
-    text = process.communicate(timeout=240)[0]
+    text = process.communicate(timeout=290)[0]
     assert process.returncode == 0 and text.startswith('missing: '), text
     found = statuses(out, 'works', 'step', 'training')
     assert set(found.values()) == {'done'}, (found, (out / 'summary.md').read_text())
