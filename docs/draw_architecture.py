@@ -23,7 +23,7 @@ PACKAGE = 'mmmae_st'
 PICTURE = ROOT / 'docs' / 'images' / 'architecture.png'
 INK, FAINT, BOX, EDGE = '#1e1e1e', '#5a5a5a', '#eef3f9', '#5b7ea6'
 WIDTH, HEIGHT, GAP = 9.0, 0.78, 0.12  # of a room, in inches
-ARCS = 1.7  # room for arrows, right of the boxes
+ARCS = 2.3  # room for arrows, right of the boxes
 LAYER_GAP = 0.22
 
 
@@ -57,7 +57,7 @@ def describe(room: str) -> tuple[str, str]:
     file = folder / '__init__.py' if folder.is_dir() else folder.with_suffix('.py')
     text = ast.get_docstring(ast.parse(file.read_text())) or ''
     parts = [p.stem + '/' * p.is_dir() for p in sorted(folder.glob('*')) if p.stem[0] not in '_.']
-    return text.splitlines()[0].rstrip('.'), '  '.join(parts)
+    return text.splitlines()[0].rstrip('.').replace('`', ''), '  '.join(parts)
 
 
 def draw_room(axes: Axes, bottom: float, room: str) -> None:
@@ -80,7 +80,7 @@ def draw_room(axes: Axes, bottom: float, room: str) -> None:
 
 def draw_arrow(axes: Axes, start: float, end: float, colour: str) -> None:
     """From one height at the right edge of the boxes down to another, the wider the longer."""
-    bend = 0.55 + 0.24 * (start - end)
+    bend = 0.55 + 0.2 * (start - end)
     path = Path_(
         [(WIDTH, start), (WIDTH + bend, start), (WIDTH + bend, end), (WIDTH, end)],
         [Path_.MOVETO, Path_.CURVE4, Path_.CURVE4, Path_.CURVE4],
