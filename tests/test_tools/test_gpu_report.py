@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 import zipfile
@@ -32,13 +34,24 @@ QUICK = (
 )
 
 
+# Loader workers need a short name, which that of a test's folder is not.
+SHORT = Path(tempfile.gettempdir(), f'gpu_report_tests_{os.getpid()}')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def short_folder():
+    SHORT.mkdir()
+    yield
+    shutil.rmtree(SHORT, ignore_errors=True)
+
+
 def start(out, *arguments, minutes=5):
     command = [
         ROOT / 'tools/analysis_tools/gpu_report.sh', '--device', 'cpu', '--minutes', minutes,
         '--out', out, *arguments,
     ]  # fmt: skip
     env = dict(os.environ, PYTHON=sys.executable, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    env['TMPDIR'] = str(out.parent)  # what a kill leaves behind
+    env['TMPDIR'] = str(SHORT)  # what a kill leaves behind
     return subprocess.Popen(
         [str(part) for part in command], env=env, cwd=out.parent, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

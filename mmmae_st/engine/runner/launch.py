@@ -1,5 +1,6 @@
 """What a config needs to run where it is started."""
 
+import tempfile
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from mmmae_st.registry import is_component
 
 # Hooks that mmengine registers whatever a config says.
 HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+# A socket's name has 107 characters at most, of which Python's multiprocessing takes 32.
+MAX_TEMPORARY = 75
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -34,9 +37,11 @@ def prepare_runtime(cfg: Config) -> None:
 
     Raises:
         ValueError: If several processes are asked for without a GPU by another launcher than
-            ``'pytorch'``, or a model is to be spread over processes without a launcher.
+            ``'pytorch'``, a model is to be spread over processes without a launcher, or the name of
+            the temporary folder is too long for loader workers.
     """
     _complete_loader(cfg)
+    _require_short_temporary_folder(cfg)
     for name in [name for name, hook in (cfg.get('default_hooks') or {}).items() if hook is None]:
         if name not in HOOK_NAMES:
             del cfg.default_hooks[name]
@@ -62,6 +67,16 @@ def prepare_runtime(cfg: Config) -> None:
     if cfg.get('find_unused_parameters', False):
         wrapper['find_unused_parameters'] = True
     cfg.setdefault('model_wrapper_cfg', wrapper)
+
+
+def _require_short_temporary_folder(cfg: Config) -> None:
+    """Loader workers hand tensors over by sockets there; with a longer name nothing arrives."""
+    folder = tempfile.gettempdir()
+    if len(folder) > MAX_TEMPORARY and any((cfg.get(k) or {}).get('num_workers') for k in LOADERS):
+        raise ValueError(
+            f'the name of the temporary folder {folder} has {len(folder)} characters, and loader '
+            f'workers need one of at most {MAX_TEMPORARY}: set TMPDIR'
+        )
 
 
 def _complete_loader(cfg: Config) -> None:

@@ -1,4 +1,5 @@
 import copy
+import tempfile
 
 import pytest
 import torch
@@ -55,3 +56,12 @@ def test_a_model_is_not_spread_without_a_launcher_elsewhere(tmp_path):
     strategy = ShardedStrategy(work_dir=str(tmp_path))
     with pytest.raises(ValueError, match='there is one'):
         strategy._wrap_model(torch.nn.Linear(1, 1))
+
+
+def test_a_temporary_folder_in_which_workers_would_wait_for_ever_is_refused(tmp_path, monkeypatch):
+    folder = str(tmp_path / ('x' * 80))
+    monkeypatch.setattr(tempfile, 'tempdir', folder)
+    loader = dict(dataset=dict(type='VideoDataset'), num_workers=2)
+    with pytest.raises(ValueError, match=f'has {len(folder)} characters'):
+        prepare_runtime(Config(dict(train_dataloader=loader)))
+    prepare_runtime(Config(dict(train_dataloader=dict(loader, num_workers=0))))
