@@ -5,7 +5,7 @@ from contextlib import suppress
 import av
 import numpy as np
 import pytest
-from odd_streams import (
+from support.odd_streams import (
     edit,
     noisy,
     of_old_x264,

@@ -10,7 +10,7 @@ from contextlib import suppress
 import av
 import numpy as np
 import pytest
-from odd_streams import edit, noisy, second_key, shifted, with_data
+from support.odd_streams import edit, noisy, second_key, shifted, with_data
 
 from mmmae_st.datasets.readers import VideoReadError, open_video, read_errors
 from mmmae_st.datasets.readers.container import open_container, video_stream
