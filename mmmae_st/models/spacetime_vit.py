@@ -113,7 +113,7 @@ class SpacetimeViT(BaseModule):
         """Load ``init_cfg=dict(type='Pretrained', checkpoint=...)`` if there is one.
 
         Files of this project, mae_st, PySlowFast, VideoMAE and image MAE are recognised, and
-        refused unless they fill the encoder; see ``checkpoint.load_pretrained``.
+        refused unless they fill the encoder; see ``weights.load_pretrained``.
         """
         if not init_pretrained(self):
             super().init_weights()
