@@ -99,6 +99,7 @@ class VideoDataset(BaseDataset):
             raise ValueError(f'max_refetch must be an integer >= 0, got {max_refetch!r}')
         if frame_tmpl is not None:
             frame_pattern(frame_tmpl)
+        self.source: str | None = None  # set by MixedVideoDataset
         self._without_epoch = 0
         self.seed = seed
         self.delimiter = delimiter
@@ -180,4 +181,6 @@ class VideoDataset(BaseDataset):
         results = dict(record, sample_key=sample_key, failures=list(failures))
         if self.frame_tmpl is not None:
             results['frame_tmpl'] = self.frame_tmpl
+        if self.source is not None:
+            results['source'] = self.source
         return results
