@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmmae_st.config import override
+from mmmae_st.config.packaged import find_config
 from mmmae_st.datasets.readers import VideoReadError
 
 
@@ -88,18 +89,17 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
     """Read a config and apply overrides.
 
     Args:
-        path: Config file.
+        path: Config file, or the short name of one that comes with the package.
         options: Overrides by dotted keys.
         import_modules: Import what ``custom_imports`` names; without, the config can be looked at
             where the packages that it needs are not installed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such config; names what is near.
         ValueError: If the config needs a package that is not installed; says how to install it. If
             nothing reads an override.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'config {path} does not exist')
+    path = find_config(path)
     try:
         cfg = Config.fromfile(path, import_custom_modules=import_modules)
     except RuntimeError as error:  # of mmmae_st.compat.mmaction and mmmae_st.compat.mmdet
