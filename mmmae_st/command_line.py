@@ -88,13 +88,13 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
     """Read a config and apply overrides.
 
     Args:
-        path: Config file.
+        path: Config file, or the short name of one that comes with the package.
         options: Overrides by dotted keys.
         import_modules: Import what ``custom_imports`` names; without, the config can be looked at
             where the packages that it needs are not installed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such config; names what is near.
         ValueError: If the config needs a package that is not installed; says how to install it. If
             nothing reads an override.
     """
