@@ -3,14 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mmmae_st.config import override
-from mmmae_st.config.packaged import find_config
+from mmmae_st.config import override, read_config
 from mmmae_st.datasets.readers import VideoReadError
 
 
@@ -99,25 +98,20 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
         ValueError: If the config needs a package that is not installed; says how to install it. If
             nothing reads an override.
     """
-    path = find_config(path)
-    try:
-        cfg = Config.fromfile(path, import_custom_modules=import_modules)
-    except RuntimeError as error:  # of mmmae_st.compat.mmaction and mmmae_st.compat.mmdet
-        raise ValueError(f'{path}: {error}') from error
+    cfg = read_config(path, import_modules)
     override(cfg, options)
     return cfg
 
 
-def picture_names(videos: Sequence[str]) -> list[str]:
-    """A file name without suffix for each video: its own, numbered where several have the same."""
-    names: list[str] = []
-    for stem in (Path(video).stem for video in videos):
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f'{stem}_{number}'
-        names.append(name)
-    return names
+def exit_with_failures(found: Iterable[Mapping[str, Any]]) -> None:
+    """Name the videos that could not be read, if any, and end the program with status 1.
+
+    Args:
+        found: Results with ``path`` and ``error``.
+    """
+    failed = [f'cannot read {video["path"]}: {video["error"]}' for video in found if video['error']]
+    if failed:
+        sys.exit('\n'.join(failed))
 
 
 @contextmanager

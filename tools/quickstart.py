@@ -31,6 +31,7 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
 from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import ReconstructionLoss
+from mmmae_st.evaluation.held_out import spread
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.registry import DATASETS as OUR_DATASETS
 from mmmae_st.registry import is_component
@@ -176,11 +177,6 @@ def pick_held_out(dataset: BaseDataset) -> list[int]:
     if not picked:
         raise ValueError(f'none of the {len(dataset)} videos can be read')
     return sorted(picked)
-
-
-def spread(length: int, number: int) -> list[int]:
-    """``number`` indices below ``length`` at equal distances."""
-    return ((np.arange(number) + 0.5) * length / number).astype(int).tolist()
 
 
 def draw(runner: Runner, path: Path) -> None:
