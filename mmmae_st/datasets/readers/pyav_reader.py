@@ -75,6 +75,7 @@ class PyAVReader(BaseReader):
             self.times = in_seconds(times, self._stream.time_base)
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
+            self.stated_seconds = self._stated_seconds(stated)
         except BaseException:
             self.close()
             raise
@@ -91,6 +92,15 @@ class PyAVReader(BaseReader):
             self.close()
             raise
         self._is_primed = False
+
+    def _stated_seconds(self, fps: float) -> float:
+        """What the file says of its length: for the track, the whole file or by counting frames."""
+        track, whole = self._stream.duration, self._container.duration
+        if track and self._stream.time_base:
+            lasts = float(track * self._stream.time_base)
+        else:
+            lasts = whole / av.time_base if whole else 0.0
+        return max(lasts, self._stream.frames / fps if fps else 0.0)
 
     def _rewind(self) -> None:
         """Open the file anew: some formats cannot seek to their start, others leave out frames."""
@@ -126,18 +136,29 @@ class PyAVReader(BaseReader):
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
-        wanted = sorted(set(indices))
-        frames: dict[int, np.ndarray] = {}
+        return check_frames(dict(self.stream(indices, short_side)), indices)
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """See :class:`BaseReader`."""
+        for index, frame in self._decoded(sorted(set(indices))):
+            yield index, self._to_rgb(frame, short_side)
+
+    def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The wanted frames by seeking, and from the start of the file where that fails."""
+        left = dict.fromkeys(wanted)
         if self._numbering:
             with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        frames[index] = self._to_rgb(frame, short_side)
-        if len(frames) < len(wanted):
-            for index, frame in self._select(self._decode_all(), wanted):
-                frames[index] = self._to_rgb(frame, short_side)
-        return check_frames(frames, wanted)
+                        del left[index]
+                        yield index, frame
+                    if not left.keys().isdisjoint(run):
+                        break
+        if left:
+            yield from self._select(self._decode_all(), list(left))
 
     def _select(
         self, frames: Iterator[av.VideoFrame], wanted: list[int]
