@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from common import (
     add_parallel_arguments,
     list_lines,
-    run_parallel,
     write_causes,
     write_lines,
 )
@@ -27,6 +26,7 @@ from needs import add_needs_argument, needs_of_config, what_repeats
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 from mmmae_st.datasets.readers import open_video
 from mmmae_st.datasets.readers.container import open_container, video_stream
 

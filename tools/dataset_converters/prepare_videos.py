@@ -26,7 +26,6 @@ from common import (
     list_lines,
     positive,
     require_apart,
-    run_parallel,
     target_names,
     write_failures,
     write_lines,
@@ -38,6 +37,7 @@ from trial import PIPELINE, spread, try_out
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 
 SHORT_SIDE = 256
 MEASURED_FIRST = 16

@@ -9,11 +9,10 @@ decoded from its start.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain, islice
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -40,8 +39,6 @@ from mmmae_st.datasets.readers.numbering import (
     packet_times,
 )
 from mmmae_st.uncut_clips import Planes
-
-Converted = TypeVar('Converted')
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
@@ -81,6 +78,7 @@ class PyAVReader(BaseReader):
             self.times = in_seconds(times, self._stream.time_base)
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
+            self.stated_seconds = self._stated_seconds(stated)
         except BaseException:
             self.close()
             raise
@@ -97,6 +95,15 @@ class PyAVReader(BaseReader):
             self.close()
             raise
         self._is_primed = False
+
+    def _stated_seconds(self, fps: float) -> float:
+        """What the file says of its length: for the track, the whole file or by counting frames."""
+        track, whole = self._stream.duration, self._container.duration
+        if track and self._stream.time_base:
+            lasts = float(track * self._stream.time_base)
+        else:
+            lasts = whole / av.time_base if whole else 0.0
+        return max(lasts, self._stream.frames / fps if fps else 0.0)
 
     def _rewind(self) -> None:
         """Open the file anew: some formats cannot seek to their start, others leave out frames."""
@@ -132,12 +139,19 @@ class PyAVReader(BaseReader):
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
-        convert = partial(self._to_rgb, short_side=short_side)
-        return check_frames(self._converted(indices, convert), indices)
+        return check_frames(dict(self.stream(indices, short_side)), indices)
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """See :class:`BaseReader`."""
+        for index, frame in self._decoded(sorted(set(indices))):
+            yield index, self._to_rgb(frame, short_side)
 
     def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
         """See :class:`BaseReader`."""
-        frames = self._converted(indices, self._to_planes)
+        decoded = self._decoded(sorted(set(indices)))
+        frames = {index: self._to_planes(frame) for index, frame in decoded}
         check_frames({index: luma for index, (luma, *_) in frames.items()}, indices)
         lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
         if len(set(colours)) > 1:
@@ -145,22 +159,20 @@ class PyAVReader(BaseReader):
         stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
         return sorted(frames), Planes(*stacks, *colours[0])
 
-    def _converted(
-        self, indices: Sequence[int], convert: Callable[[av.VideoFrame], Converted]
-    ) -> dict[int, Converted]:
-        """Frame number to what ``convert`` makes of the frame, for those that can be decoded."""
-        wanted = sorted(set(indices))
-        frames: dict[int, Converted] = {}
+    def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The wanted frames by seeking, and from the start of the file where that fails."""
+        left = dict.fromkeys(wanted)
         if self._numbering:
             with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        frames[index] = convert(frame)
-        if len(frames) < len(wanted):
-            for index, frame in self._select(self._decode_all(), wanted):
-                frames[index] = convert(frame)
-        return frames
+                        del left[index]
+                        yield index, frame
+                    if not left.keys().isdisjoint(run):
+                        break
+        if left:
+            yield from self._select(self._decode_all(), list(left))
 
     def _select(
         self, frames: Iterator[av.VideoFrame], wanted: list[int]
