@@ -42,7 +42,7 @@ setup(
     # a requirement can say that, so one of the extras 'lite' and 'detection' brings it.
     extras_require={
         name: read_requirements(name)
-        for name in ('lite', 'finetune', 'detection', 'export', 'tests')
+        for name in ('lite', 'finetune', 'detection', 'export', 'docs', 'tests')
     },
     zip_safe=False,
     classifiers=[
