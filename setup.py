@@ -44,6 +44,7 @@ setup(
         name: read_requirements(name)
         for name in ('lite', 'finetune', 'detection', 'export', 'docs', 'tests')
     },
+    entry_points={'console_scripts': ['mmmae_st = mmmae_st.__main__:main']},
     zip_safe=False,
     classifiers=[
         'Intended Audience :: Science/Research',

@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 from support.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
-from mmmae_st.command_line import picture_names
-
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
@@ -105,11 +103,6 @@ def test_browsing_names_what_is_wrong(tool, clips, tmp_path):
         main([str(config), '--split', 'val'])
     with pytest.raises(SystemExit, match='--num must be at least 1'):
         main([str(config), '--num', '0'])
-
-
-def test_pictures_of_videos_of_one_name_are_told_apart():
-    names = picture_names(['a/x.1.mp4', 'b/x.1.mp4', 'x.2.mp4', 'x.1_2.avi'])
-    assert names == ['x.1', 'x.1_2', 'x.2', 'x.1_2_2']
 
 
 def test_token_maps(tool, checkpoint, clips, tmp_path, capsys):

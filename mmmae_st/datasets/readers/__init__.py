@@ -1,6 +1,11 @@
 """Decoders behind one interface: open, ``num_frames``, ``fps``, ``read(indices)``, close."""
 
-from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, read_errors
+from mmmae_st.datasets.readers.base import (
+    BaseReader,
+    VideoReadError,
+    planes_of_rgb,
+    read_errors,
+)
 from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 from mmmae_st.datasets.readers.open import BACKENDS, open_video
@@ -16,5 +21,6 @@ __all__ = [
     'VideoReadError',
     'call_with_timeout',
     'open_video',
+    'planes_of_rgb',
     'read_errors',
 ]

@@ -9,13 +9,15 @@ decoded from its start.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain, islice
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import av
 import numpy as np
+import torch
 from av.video.reformatter import VideoReformatter
 
 from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
@@ -37,12 +39,16 @@ from mmmae_st.datasets.readers.numbering import (
     number_by_pts,
     packet_times,
 )
+from mmmae_st.uncut_clips import Planes
+
+Converted = TypeVar('Converted')
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
 # Decoders that skip a packet's own frame; others (AV1) would skip one that is still on its way.
 SKIPPING_DECODERS = ('h264', 'hevc')
 PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE; 0 is unknown, more is interlaced
+BT601, LIMITED, FULL = 5, 1, 2  # FFmpeg's numbers for colour space and range
 
 
 class PyAVReader(BaseReader):
@@ -126,18 +132,35 @@ class PyAVReader(BaseReader):
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
+        convert = partial(self._to_rgb, short_side=short_side)
+        return check_frames(self._converted(indices, convert), indices)
+
+    def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
+        """See :class:`BaseReader`."""
+        frames = self._converted(indices, self._to_planes)
+        check_frames({index: luma for index, (luma, *_) in frames.items()}, indices)
+        lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
+        if len(set(colours)) > 1:
+            raise VideoReadError(f'the colour space changes within the video: {set(colours)}')
+        stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
+        return sorted(frames), Planes(*stacks, *colours[0])
+
+    def _converted(
+        self, indices: Sequence[int], convert: Callable[[av.VideoFrame], Converted]
+    ) -> dict[int, Converted]:
+        """Frame number to what ``convert`` makes of the frame, for those that can be decoded."""
         wanted = sorted(set(indices))
-        frames: dict[int, np.ndarray] = {}
+        frames: dict[int, Converted] = {}
         if self._numbering:
             with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        frames[index] = self._to_rgb(frame, short_side)
+                        frames[index] = convert(frame)
         if len(frames) < len(wanted):
             for index, frame in self._select(self._decode_all(), wanted):
-                frames[index] = self._to_rgb(frame, short_side)
-        return check_frames(frames, wanted)
+                frames[index] = convert(frame)
+        return frames
 
     def _select(
         self, frames: Iterator[av.VideoFrame], wanted: list[int]
@@ -234,3 +257,25 @@ class PyAVReader(BaseReader):
     def _to_rgb(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
         image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
         return upright(shrink(image, short_side), orientation(frame))
+
+    def _to_planes(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, tuple[int, bool]]:
+        """Luma (H, W) and chroma (2, ...), upright; colour space and whether the range is full."""
+        seen = orientation(frame)
+        if frame.format.name not in ('yuv420p', 'yuvj420p'):
+            is_rgb = frame.format.is_rgb or frame.format.has_palette
+            frame = self._reformatter.reformat(
+                frame,
+                format='yuv420p',
+                dst_colorspace=BT601 if is_rgb else frame.colorspace,
+                dst_color_range=LIMITED if is_rgb else frame.color_range,
+                threads=1,
+            )
+        luma, *chroma = (upright(_pixels(plane), seen) for plane in frame.planes)
+        full = frame.format.name == 'yuvj420p' or frame.color_range == FULL
+        return luma, np.stack(chroma), (int(frame.colorspace), full)
+
+
+def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """(height, width) uint8, without what the decoder keeps beside each line."""
+    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return lines[: plane.height, : plane.width]
