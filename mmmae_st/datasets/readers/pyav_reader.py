@@ -5,12 +5,13 @@ A wanted frame is decoded from the last keyframe shown at or before it, so the l
 an open group are never taken from the wrong side. Frames that nobody wants and nothing refers to
 are not decoded (``skip_frame``), and colours are converted for wanted frames only. Where this does
 not serve (no times, a seek that fails, a frame that comes out damaged or not at all), the file is
-decoded from its start.
+decoded from its start. Where an index says what is in the file, the table of its container numbers
+the frames, and no packet is read for that.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain, islice
 from typing import BinaryIO
 
@@ -36,8 +37,10 @@ from mmmae_st.datasets.readers.numbering import (
     in_seconds,
     number_by_dts,
     number_by_pts,
+    number_by_table,
     packet_times,
 )
+from mmmae_st.datasets.readers.stored import Contents
 from mmmae_st.uncut_clips import Planes
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
@@ -55,18 +58,20 @@ class PyAVReader(BaseReader):
 
     Args:
         source: Local path or file object.
+        contents: What is in the file, where that is known. Defaults to None.
 
     Raises:
-        VideoReadError: No video stream, no decoder for it, or no frame in it.
+        VideoReadError: No video stream, no decoder for it, no frame in it, or other frames than
+            ``contents`` says.
         av.FFmpegError: FFmpeg cannot read the file.
     """
 
-    def __init__(self, source: str | BinaryIO) -> None:
+    def __init__(self, source: str | BinaryIO, contents: Contents | None = None) -> None:
         self._source = source
         self._reformatter = VideoReformatter()
         self._open()
         try:
-            self._numbering = self._number_frames()
+            self._numbering = self._number_frames(contents)
             times: Sequence[int | None]
             if self._numbering:
                 times = self._numbering.times
@@ -76,6 +81,9 @@ class PyAVReader(BaseReader):
             if self.num_frames == 0:
                 raise VideoReadError('no frame in the video stream')
             self.times = in_seconds(times, self._stream.time_base)
+            if contents is not None:
+                self.fps = contents.rate
+                return
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
             self.stated_seconds = self._stated_seconds(stated)
@@ -112,11 +120,14 @@ class PyAVReader(BaseReader):
             self._source.seek(0)
         self._open()
 
-    def _number_frames(self) -> Numbering | None:
+    def _number_frames(self, contents: Contents | None) -> Numbering | None:
         """Number the frames by their times; None where they have to be counted."""
         codec = self._stream.codec_context
         demuxed = self._container.demux(self._stream)
         self._first_packet = next(demuxed)
+        if contents is not None:
+            table = [(entry.timestamp, entry.is_keyframe) for entry in self._stream.index_entries]
+            return number_by_table(table, contents)
         packets = packet_times(chain([self._first_packet], demuxed))
         # These store no times of showing; those made up are wrong where frames are reordered.
         if self._container.format.name in ('avi', 'asf') and codec.has_b_frames:
@@ -291,3 +302,23 @@ def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
     """(height, width) uint8, without what the decoder keeps beside each line."""
     lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return lines[: plane.height, : plane.width]
+
+
+def contents_of(path: str) -> tuple[Contents, bool]:
+    """What is in a file, and whether a reader that is told so numbers the frames by the table.
+
+    Key frames are left out where the times of the packets do not tell which they are.
+
+    Raises:
+        VideoReadError, av.FFmpegError: The file cannot be read.
+    """
+    with closing(PyAVReader(path)) as reader:
+        numbering = reader._numbering
+        times = numbering.times if numbering else []
+        numbers = {time: number for number, time in enumerate(times)}
+        keys = [numbers.get(key.time) for key in numbering.keys] if numbering else []
+        known = tuple(key for key in keys if key is not None)
+        contents = Contents(reader.num_frames, reader.fps, known)
+    with suppress(VideoReadError), closing(PyAVReader(path, contents)) as reader:
+        return contents, reader._numbering == numbering
+    return contents, False
