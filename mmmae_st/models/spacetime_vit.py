@@ -5,6 +5,8 @@ K kept tokens, M mask tokens, D width.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -193,6 +195,58 @@ class SpacetimeViT(BaseModule):
             return self.norm(patches.mean(dim=1))
         return self.norm(patches).transpose(1, 2).unflatten(2, grid)
 
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        output_fmt: str = 'NLC',
+        return_prefix_tokens: bool = False,
+        intermediates_only: bool = False,
+        ids_keep: Tensor | None = None,
+    ) -> Any:
+        """What chosen blocks give, in the manner of timm.
+
+        Args:
+            x: Normalised clips (B, C, T, H, W), float.
+            indices: Numbers of blocks, negative ones count from the last; a number n for the last
+                n blocks; None for all.
+            norm: Apply the final norm to what the blocks give.
+            output_fmt: ``'NLC'``: tokens (B, L, D); ``'NCTHW'``: maps (B, D, t, h, w).
+            return_prefix_tokens: Give pairs of the patches and the class token (B, 1 or 0, D).
+            intermediates_only: Leave out the final tokens, and the blocks after the last chosen.
+            ids_keep: As for ``forward``; tokens only.
+
+        Returns:
+            The patches of each chosen block, in the order of the blocks; before this list, unless
+            ``intermediates_only``, all tokens (B, [1 +] L, D) after the final norm.
+
+        Raises:
+            ValueError: If there is no such block or format, or maps are asked of a part of the
+                patches.
+        """
+        if output_fmt not in ('NLC', 'NCTHW'):
+            raise ValueError(f"output_fmt must be 'NLC' or 'NCTHW', got {output_fmt!r}")
+        if output_fmt == 'NCTHW' and ids_keep is not None:
+            raise ValueError("output_fmt='NCTHW' needs all patches: ids_keep must be None")
+        found: list[Any] = []
+        rotation = self._rotation(x, ids_keep)
+        tokens, start, prefix = self._embed(x, ids_keep), 0, int(self.with_cls_token)
+        for index in self._block_numbers(indices):
+            tokens = run_blocks(
+                self.blocks[start : index + 1], tokens, self.with_cp, rotation=rotation
+            )
+            start = index + 1
+            given = self.norm(tokens) if norm else tokens
+            patches = given[:, prefix:]
+            if output_fmt == 'NCTHW':
+                patches = patches.transpose(1, 2).unflatten(2, self.token_grid(x))
+            found.append((patches, given[:, :prefix]) if return_prefix_tokens else patches)
+        if intermediates_only:
+            return found
+        tokens = run_blocks(self.blocks[start:], tokens, self.with_cp, rotation=rotation)
+        return self.norm(tokens), found
+
     def _embed(
         self, x: Tensor, ids_keep: Tensor | None, ids_predict: Tensor | None = None
     ) -> Tensor:
@@ -212,6 +266,22 @@ class SpacetimeViT(BaseModule):
             cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
             tokens = torch.cat([cls.expand(x.shape[0], -1, -1), tokens], dim=1)
         return tokens
+
+    def _block_numbers(self, indices: int | Sequence[int] | None) -> list[int]:
+        """Sorted numbers of the blocks that ``forward_intermediates`` is asked for."""
+        depth = len(self.blocks)
+        if indices is None:
+            return list(range(depth))
+        if isinstance(indices, int):
+            if not 1 <= indices <= depth:
+                raise ValueError(
+                    f'the number of last blocks must be in [1, {depth}], got {indices}'
+                )
+            return list(range(depth - indices, depth))
+        wrong = [index for index in indices if not -depth <= index < depth]
+        if wrong or not indices:
+            raise ValueError(f'indices must be in [{-depth}, {depth - 1}], got {list(indices)}')
+        return sorted({index % depth for index in indices})
 
     def _rotation(
         self, x: Tensor, ids_keep: Tensor | None, ids_predict: Tensor | None = None

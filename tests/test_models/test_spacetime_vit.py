@@ -160,3 +160,58 @@ def test_bad_input_is_named():
         build()(torch.randn(1, 3, 4, 30, 32))
     with pytest.raises(ValueError, match='featmap'):
         build(out_type='featmap')(torch.randn(1, 3, 4, 32, 32), torch.tensor([[0]]))
+
+
+@pytest.mark.parametrize('with_cls_token', [True, False])
+@pytest.mark.parametrize('out_type', ['tokens', 'raw'])
+def test_intermediates_are_what_hooks_on_the_blocks_see(with_cls_token, out_type):
+    model = build(arch=dict(ARCH, depth=4), with_cls_token=with_cls_token, out_type=out_type)
+    x = torch.randn(2, 3, 4, 32, 32)
+    seen = []
+    handles = [
+        block.register_forward_hook(lambda *call: seen.append(call[2])) for block in model.blocks
+    ]
+    final = model(x)
+    for handle in handles:
+        handle.remove()
+    patches = [tokens[:, int(with_cls_token) :] for tokens in seen]
+
+    given, found = model.forward_intermediates(x)
+    assert torch.equal(given, final) and len(found) == 4
+    assert all(map(torch.equal, found, patches))
+    found = model.forward_intermediates(x, [-1, 1], norm=True, intermediates_only=True)
+    assert all(map(torch.equal, found, (model.norm(patches[1]), model.norm(patches[3]))))
+    (maps, last) = model.forward_intermediates(x, 2, output_fmt='NCTHW', intermediates_only=True)
+    assert maps.shape == (2, 24, 2, 4, 4)
+    assert torch.equal(maps[:, :, 1, 2, 3], patches[2][:, 16 + 2 * 4 + 3])
+    assert torch.equal(last.flatten(2).transpose(1, 2), patches[3])
+    ((tokens, prefix),) = model.forward_intermediates(
+        x, [0], return_prefix_tokens=True, intermediates_only=True
+    )
+    assert torch.equal(torch.cat([prefix, tokens], dim=1), seen[0])
+
+
+def test_intermediates_run_only_the_blocks_that_are_needed():
+    model = build(arch=dict(ARCH, depth=4))
+    ran = []
+    for number, block in enumerate(model.blocks):
+        block.register_forward_hook(lambda *call, number=number: ran.append(number))
+    ids = torch.tensor([[0, 5, 9]])
+    x = torch.randn(1, 3, 4, 32, 32)
+    (tokens,) = model.forward_intermediates(x, [1], intermediates_only=True, ids_keep=ids)
+    assert ran == [0, 1] and tokens.shape == (1, 3, 24)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(indices=[2]), r'indices must be in \[-2, 1\], got \[2\]'),
+        (dict(indices=[]), r'got \[\]'),
+        (dict(indices=3), r'must be in \[1, 2\], got 3'),
+        (dict(output_fmt='NCHW'), "must be 'NLC' or 'NCTHW', got 'NCHW'"),
+        (dict(output_fmt='NCTHW', ids_keep=torch.tensor([[0]])), 'needs all patches'),
+    ],
+)
+def test_intermediates_name_what_is_wrong(options, message):
+    with pytest.raises(ValueError, match=message):
+        build().forward_intermediates(torch.randn(1, 3, 4, 32, 32), **options)
