@@ -263,6 +263,7 @@ class SpacetimeViT(BaseModule):
                 masks = masks + self.pos_embed(grid, ids_predict)
             tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
         if self.cls_token is not None:
+            assert isinstance(self.pos_embed, PositionEmbedding), 'rotary ones have none'
             cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
             tokens = torch.cat([cls.expand(x.shape[0], -1, -1), tokens], dim=1)
         return tokens
