@@ -12,8 +12,8 @@ import torch
 
 from mmmae_st.compat.versions import versions_of
 
-from .measure import read_row
 from .clips import LABEL_SETS
+from .measure import read_row
 from .study import QUESTIONS, STUDY, Question
 from .training import Site
 
