@@ -5,6 +5,9 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +22,7 @@ from mmmae_st.datasets.readers import PyAVReader
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
+TOOL = ROOT / 'tools' / 'dataset_converters' / 'prepare_videos.py'
 
 
 @pytest.fixture
@@ -347,7 +351,7 @@ def test_too_little_space_is_found_early(tmp_path, source, prepare, make_clip, c
     make_clip(source / '00.mp4', num_frames=4)
     for number in range(1, 40):
         shutil.copy(source / '00.mp4', source / f'{number:02}.mp4')
-    module = converter.load('prepare_videos')
+    module = converter.load('common')
     usage = SimpleNamespace(free=1000)
     converter.monkeypatch.setattr(module.shutil, 'disk_usage', lambda path: usage)
     with pytest.raises(SystemExit, match='other 24 videos need .* GB, and 1e-06 GB are free'):
@@ -403,3 +407,29 @@ def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, cl
             assert np.abs(before.astype(int) - after).mean((1, 2, 3)).max() < 6, name
         if times is not None:
             np.testing.assert_allclose(kept, times - times[0], atol=1.1e-3, err_msg=name)
+
+
+def test_ctrl_c_ends_it_in_one_line(tmp_path, source, prepare, make_clip):
+    """As a terminal sends it, to the workers too; the next run does the rest."""
+    for number in range(8):
+        make_clip(source / f'{number}.mp4', width=320, height=240)
+    target = tmp_path / 'target'
+    process = subprocess.Popen(
+        [sys.executable, TOOL, source, target, '--workers', '2'],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(target.glob('[0-9].mp4')) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    bar, *lines = told.splitlines()
+    assert bar.lstrip().startswith('[') and lines == ['prepare_videos.py: interrupted'], told
+    assert 1 <= len(list(target.glob('[0-9].mp4'))) < 8
+    assert prepare(source, target) == 0
+    assert sorted(manifest(target)) == [f'{number}.mp4' for number in range(8)]
+    assert len(list(target.glob('.*'))) == 0

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from common import Outcome, run_parallel
 from decoding import Scaler, at_rate, new_size, pictures, upright_size
 from encoding import Job, run, source_pictures
 from mmengine.dataset import Compose
 
+from mmmae_st.datasets.parallel import Outcome, run_parallel
 from mmmae_st.registry import TRANSFORMS
 
 PIPELINE = [
