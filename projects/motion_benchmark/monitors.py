@@ -26,8 +26,9 @@ from mmmae_st.registry import DATASETS, MODELS
 from mmmae_st.visualization.curves import panels, save_figure
 
 from . import training
+from .recording import SNAPSHOTS, snapshot_file
 from .scales import SCALES
-from .training import SNAPSHOTS, Pretraining, Site, snapshot_file
+from .training import Pretraining, Site
 
 NUM_VIDEOS, NUM_CLIPS = 64, 2
 # Losses of different masks are no measure of encoders: what is compared is how far they are below
