@@ -69,11 +69,13 @@ def _outcomes(site: Site) -> dict[str, dict[str, float]]:
         result = json.loads(file.read_text())
         what = result['measurement']
         options = what['pretraining']
-        if options is None or what['kind'] not in ('frozen', 'finetune'):
+        is_plain = what['labels'] == 20 and not (what['masking'] or what['still'])
+        if options is None or not is_plain or what['kind'] not in ('frozen', 'finetune'):
             continue
         recipe = f'{options["masking"]} {options["ratio"]:.1%}'.replace('.0%', '%')
         key = json.dumps([recipe, result['seed'], what['at']])
-        found.setdefault(key, {}).update(result['metrics'])
+        wanted = {name: value for name, value in result['metrics'].items() if name in OUTCOMES}
+        found.setdefault(key, {}).update(wanted)
     return found
 
 
