@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from mmmae_st.evaluation.held_out import read_clips, spread
+from mmmae_st.evaluation.held_out import pick, read_clips
 from mmmae_st.evaluation.monitor_reading import LOWER_IS_BETTER
 from mmmae_st.evaluation.monitoring import measures_of, outputs_of
 from mmmae_st.fileio.atomic_file import write_whole
@@ -26,8 +26,9 @@ from mmmae_st.registry import DATASETS, MODELS
 from mmmae_st.visualization.curves import panels, save_figure
 
 from . import training
+from .recording import SNAPSHOTS, snapshot_file
 from .scales import SCALES
-from .training import SNAPSHOTS, Pretraining, Site, snapshot_file
+from .training import Pretraining, Site
 
 NUM_VIDEOS, NUM_CLIPS = 64, 2
 # Losses of different masks are no measure of encoders: what is compared is how far they are below
@@ -65,7 +66,7 @@ def measured(site: Site) -> Iterator[Point]:
 
 def _outcomes(site: Site) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for file in (site.work / 'results').glob('*.json'):
+    for file in (site.results or site.work / 'results').glob('*.json'):
         result = json.loads(file.read_text())
         what = result['measurement']
         options = what['pretraining']
@@ -88,7 +89,7 @@ def _measured_once(site: Site, options: Pretraining, checkpoint: Path) -> dict[s
     dataset_cfg.update(ann_file='val.txt', data_prefix=dict(video='val'))
     dataset_cfg.pipeline[0].frames = str(site.data / 'val.npy')
     dataset = DATASETS.build(dataset_cfg)
-    clips = read_clips(dataset, spread(len(dataset), NUM_VIDEOS), NUM_CLIPS)
+    clips = read_clips(dataset, pick(len(dataset), NUM_VIDEOS), NUM_CLIPS)
     model = MODELS.build(training.autoencoder_config(site.scale, options)).eval()
     load_pretrained(model, checkpoint)
     with torch.no_grad():
