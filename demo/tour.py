@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 
-from mmmae_st.analysis.cost import clip_size
 from mmmae_st.apis.features import (
     class_attention,
     clip_features,
@@ -27,6 +26,7 @@ from mmmae_st.apis.features import (
     principal_colours,
     similarity,
 )
+from mmmae_st.apis.inputs import square_size
 from mmmae_st.apis.load import load_autoencoder
 from mmmae_st.apis.reconstruct import MASKS, draw_mask, restore
 from mmmae_st.command_line import short_errors, tool_parser
@@ -143,9 +143,7 @@ def main(argv: list[str] | None = None) -> None:
             model = tiny_model()
             train(model, videos, args.seconds)
             model.eval()
-        num_frames, size, width = clip_size(model.backbone)
-        if size != width:
-            raise ValueError(f'the model takes clips of {size} x {width}; only squares are drawn')
+        num_frames, size = square_size(model.backbone)
         clips = np.concatenate(
             [
                 read_clips(video, num_frames, size, args.frame_interval, CLIPS_OF_A_VIDEO)

@@ -4,13 +4,13 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mmmae_st.config import override
+from mmmae_st.config import override, read_config
 from mmmae_st.datasets.readers import VideoReadError
 
 
@@ -89,36 +89,30 @@ def load_config(path: str, options: dict | None = None, import_modules: bool = T
     """Read a config and apply overrides.
 
     Args:
-        path: Config file.
+        path: Config file, or the short name of one that comes with the package.
         options: Overrides by dotted keys.
         import_modules: Import what ``custom_imports`` names; without, the config can be looked at
             where the packages that it needs are not installed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such config; names what is near.
         ValueError: If the config needs a package that is not installed; says how to install it. If
             nothing reads an override.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'config {path} does not exist')
-    try:
-        cfg = Config.fromfile(path, import_custom_modules=import_modules)
-    except RuntimeError as error:  # of mmmae_st.compat.mmaction and mmmae_st.compat.mmdet
-        raise ValueError(f'{path}: {error}') from error
+    cfg = read_config(path, import_modules)
     override(cfg, options)
     return cfg
 
 
-def picture_names(videos: Sequence[str]) -> list[str]:
-    """A file name without suffix for each video: its own, numbered where several have the same."""
-    names: list[str] = []
-    for stem in (Path(video).stem for video in videos):
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f'{stem}_{number}'
-        names.append(name)
-    return names
+def exit_with_failures(found: Iterable[Mapping[str, Any]]) -> None:
+    """Name the videos that could not be read, if any, and end the program with status 1.
+
+    Args:
+        found: Results with ``path`` and ``error``.
+    """
+    failed = [f'cannot read {video["path"]}: {video["error"]}' for video in found if video['error']]
+    if failed:
+        sys.exit('\n'.join(failed))
 
 
 @contextmanager

@@ -3,9 +3,14 @@
 Writes an .npz file with `features` (videos, width) float32, the mean over the views of a video,
 and `paths`; where the list has labels, `labels` as well. A video that cannot be read has NaN.
 
+With --stride one feature for each window of a video of any length, as localisation takes them: a
+folder with a matrix (windows, width) float16 of each video. Run again after an interruption, it
+does what is missing.
+
 examples:
   extract_features.py work_dirs/mae_st_vitb_k400/epoch_200.pth /path/to/clips --out features.npz
   extract_features.py CHECKPOINT list.txt --data-root /path/to/clips --views 4
+  extract_features.py CHECKPOINT /path/to/films --stride 16 --out features --processes 4
 """
 
 import argparse
@@ -13,17 +18,14 @@ import os
 import sys
 
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
-from torch.utils.data import DataLoader
-from tqdm import tqdm
+from mmengine.config import Config
 
-from mmmae_st.analysis.cost import clip_size
-from mmmae_st.apis.export import ExportedEncoder
-from mmmae_st.apis.load import load_encoder
-from mmmae_st.command_line import load_config, short_errors, tool_parser
-from mmmae_st.datasets import EpochSampler, VideoDataset
-from mmmae_st.datasets.transforms import ClipCenterCrop, ClipResize, LoadClips, PackClips
+from mmmae_st import FeatureInferencer, LongFeatureInferencer
+from mmmae_st.apis.feature_folder import SUFFIXES
+from mmmae_st.command_line import add_amp_options, load_config, short_errors, tool_parser
+from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets.annotations import VIDEO_EXTENSIONS
+from mmmae_st.fileio.atomic_file import written_whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -32,58 +34,96 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint with an encoder')
     parser.add_argument('videos', help='folder of videos, or a list of paths')
     parser.add_argument('--data-root', default='', help='folder that paths of the list begin at')
-    parser.add_argument('--out', default='features.npz', metavar='FILE.npz', help='file to write')
+    parser.add_argument(
+        '--out', help='file to write (features.npz), or with --stride the folder (features)'
+    )
     parser.add_argument(
         '--config', help='config of the checkpoint, where the checkpoint does not hold it'
+    )
+    parser.add_argument(
+        '--layer', type=int, default=-1, help='block of the encoder; -1 is the last'
     )
     parser.add_argument('--views', type=int, default=1, help='clips spread over each video')
     parser.add_argument(
         '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
     )
-    parser.add_argument('--batch-size', type=int, default=8, help='videos at a time')
+    parser.add_argument('--batch-size', type=int, default=8, help='videos, or windows, at a time')
     parser.add_argument('--workers', type=int, default=4, help='processes that decode')
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='where to compute'
+    parser.add_argument('--device', help='where to compute; a GPU if there is one')
+    add_amp_options(parser)
+    windows = parser.add_argument_group('windows')
+    windows.add_argument(
+        '--stride', type=float, metavar='FRAMES', help='from one to the next, at 30 a second'
     )
-    return parser.parse_args(argv)
+    windows.add_argument('--spatial', action='store_true', help='maps instead of vectors')
+    windows.add_argument('--suffix', choices=SUFFIXES, default='.npy', help='kind of files')
+    windows.add_argument('--processes', type=int, default=1, help='videos at a time')
+    args = parser.parse_args(argv)
+    if args.stride is not None and args.views != 1:
+        parser.error(f'--views goes without --stride, got {args.views}')
+    args.out = args.out or ('features.npz' if args.stride is None else 'features')
+    return args
 
 
-def make_loader(args: argparse.Namespace, num_frames: int, size: int) -> DataLoader:
-    """Each video once, in order, with its views."""
-    is_folder = os.path.isdir(args.videos)
+def list_videos(videos: str, data_root: str) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Paths of a folder or a list, and ``labels`` where the list has them."""
+    is_folder = os.path.isdir(videos)
     dataset = VideoDataset(
-        ann_file='' if is_folder else os.path.abspath(args.videos),
-        data_root=args.videos if is_folder else args.data_root,
-        pipeline=[
-            LoadClips(num_frames, args.frame_interval, args.views, sampling='uniform'),
-            ClipResize(short_side=size),
-            ClipCenterCrop(size),
-            PackClips(),
-        ],
+        ann_file='' if is_folder else os.path.abspath(videos),
+        data_root=videos if is_folder else data_root,
     )
-    return DataLoader(
-        dataset,
-        args.batch_size,
-        sampler=EpochSampler(dataset, shuffle=False),
-        num_workers=args.workers,
-        collate_fn=pseudo_collate,
-    )
+    records = [dataset.get_data_info(index) for index in range(len(dataset))]
+    labels = [record['label'] for record in records if 'label' in record]
+    return [record['path'] for record in records], dict(labels=np.array(labels)) if labels else {}
 
 
-@torch.inference_mode()
-def extract(model: ExportedEncoder, loader: DataLoader, device: str) -> np.ndarray:
-    """Features (N, D) float32."""
-    rows = []
-    for batch in tqdm(loader, desc='features', unit='batch', disable=None):
-        views = len(batch['inputs'][0])
-        features = model(torch.cat(batch['inputs']).to(device)).unflatten(0, (-1, views)).mean(1)
-        for feature, sample in zip(features.float().cpu(), batch['data_samples'], strict=True):
-            if sample.failures:  # what was read in its place is another video
-                path, cause = sample.failures[0]
-                print(f'cannot read {path}: {cause}', file=sys.stderr)
-                feature = torch.full_like(feature, torch.nan)
-            rows.append(feature.numpy())
-    return np.stack(rows)
+def extract_videos(args: argparse.Namespace, config: Config | None) -> None:
+    """One feature for each video, in one file."""
+    paths, labels = list_videos(args.videos, args.data_root)
+    inferencer = FeatureInferencer(
+        args.checkpoint,
+        config,
+        device=args.device,
+        layer=args.layer,
+        views=args.views,
+        frame_interval=args.frame_interval,
+        amp=args.amp,
+    )
+    found = inferencer(paths, args.batch_size, args.workers)
+    features = np.stack([video['features'] for video in found])
+    with written_whole(args.out) as temporary, temporary.open('wb') as file:
+        np.savez(file, features=features, paths=np.array(paths), **labels)
+    for video in found:
+        if video['error'] is not None:
+            print(f'cannot read {video["path"]}: {video["error"]}', file=sys.stderr)
+    print(f'{args.out}: features {features.shape} of {len(paths)} videos')
+
+
+def extract_windows(args: argparse.Namespace, config: Config | None) -> None:
+    """Features all along each video, in a file each."""
+    # A folder as it is: its sub-folders are kept in the names.
+    videos = args.videos
+    if os.path.isfile(videos) and not videos.lower().endswith(VIDEO_EXTENSIONS):
+        videos, _ = list_videos(args.videos, args.data_root)
+    inferencer = LongFeatureInferencer(
+        args.checkpoint,
+        config,
+        device=args.device,
+        output='spatial' if args.spatial else 'pooled',
+        layer=args.layer,
+        stride=args.stride,
+        frame_interval=args.frame_interval,
+        amp=args.amp,
+    )
+    found = inferencer(
+        videos, args.batch_size, args.out, suffix=args.suffix, num_processes=args.processes
+    )
+    for video in found:
+        if video['error'] is not None:
+            what = 'cannot read' if video['file'] is None else 'not to its end'
+            print(f'{what}: {video["path"]}: {video["error"]}', file=sys.stderr)
+    number = sum(video['file'] is not None for video in found)
+    print(f'{args.out}: features of {number} of {len(found)} videos')
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -91,21 +131,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with short_errors():
         config = load_config(args.config) if args.config else None
-        encoder, preprocessor = load_encoder(args.checkpoint, config)
-        num_frames, height, width = clip_size(encoder)
-        if height != width:
-            raise ValueError(f'the encoder takes clips of {height} x {width}, not squares')
-        model = ExportedEncoder(encoder, preprocessor, 'pooled').to(args.device).eval()
-        loader = make_loader(args, num_frames, height)
-        records = [loader.dataset.get_data_info(index) for index in range(len(loader.dataset))]
-        found = dict(
-            features=extract(model, loader, args.device),
-            paths=np.array([record['path'] for record in records]),
-        )
-        if 'label' in records[0]:
-            found['labels'] = np.array([record['label'] for record in records])
-        np.savez(args.out, **found)
-        print(f'{args.out}: features {found["features"].shape} of {len(records)} videos')
+        if args.stride is None:
+            extract_videos(args, config)
+        else:
+            extract_windows(args, config)
 
 
 if __name__ == '__main__':

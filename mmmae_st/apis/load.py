@@ -13,7 +13,7 @@ HOW_TO = 'name the config it was trained with (--config)'
 
 
 def load_autoencoder(checkpoint: str | Path, config: Config | None = None) -> SpatiotemporalMAE:
-    """A pretraining model with its weights, in eval mode.
+    """A pretraining model with its weights, in eval mode; ``model.cfg`` is its config.
 
     Args:
         checkpoint: Checkpoint of this project or of another source with a decoder that fits
@@ -42,6 +42,7 @@ def load_autoencoder(checkpoint: str | Path, config: Config | None = None) -> Sp
         )
     )
     load_pretrained(model, checkpoint)
+    model.cfg = Config(dict(model=model_cfg))
     return model.eval()
 
 
@@ -50,7 +51,8 @@ def load_encoder(
 ) -> tuple[SpacetimeViT, ClipDataPreprocessor]:
     """The encoder of any checkpoint, giving tokens, and its preprocessor; both in eval mode.
 
-    The tokens are normed, but for a file without a final norm.
+    The tokens are normed, but for a file without a final norm. ``encoder.cfg`` is the config of the
+    model in the file.
 
     Args:
         checkpoint: Pretraining model, recogniser, detector or encoder, see ``load_pretrained``.
@@ -65,6 +67,7 @@ def load_encoder(
     backbone['out_type'] = 'raw' if backbone.get('out_type') == 'raw' else 'tokens'
     encoder = MODELS.build(backbone)
     load_pretrained(encoder, checkpoint)
+    encoder.cfg = Config(dict(model=model_cfg))
     preprocessor = MODELS.build(_preprocessor_config(model_cfg))
     return encoder.eval(), preprocessor.eval()
 

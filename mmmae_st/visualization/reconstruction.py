@@ -71,7 +71,7 @@ def reconstruction_figure(
 
 
 def save_png(picture: np.ndarray, path: str | Path) -> None:
-    """Write a uint8 RGB picture (H, W, 3) as a PNG file.
+    """Write a uint8 RGB picture (H, W, 3) as a PNG file; missing folders are made.
 
     Raises:
         OSError: If the file cannot be written.
@@ -79,6 +79,7 @@ def save_png(picture: np.ndarray, path: str | Path) -> None:
     encoded, buffer = cv2.imencode('.png', picture[..., ::-1])
     if not encoded:
         raise OSError(f'cannot encode a picture of shape {picture.shape} for {path}')
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(buffer.tobytes())
 
 

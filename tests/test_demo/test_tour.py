@@ -58,5 +58,5 @@ def test_oblong_clips_are_named(tour, tmp_path, monkeypatch):
     model = tour.tiny_model()
     model.backbone.grid = (4, 8, 12)
     monkeypatch.setattr(tour, 'load_autoencoder', lambda path: model)
-    with pytest.raises(SystemExit, match='takes clips of 64 x 96; only squares are drawn'):
+    with pytest.raises(SystemExit, match='takes clips of 64 x 96; only squares are cut'):
         tour.main(['--checkpoint', 'a.pth', '--videos', 'a', 'b', '--out', str(tmp_path)])

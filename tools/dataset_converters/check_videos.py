@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from common import (
     add_parallel_arguments,
     list_lines,
-    run_parallel,
     write_causes,
     write_lines,
 )
@@ -30,6 +29,7 @@ from shard_checks import as_file, faults_of_shards
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 from mmmae_st.datasets.readers import open_video
 from mmmae_st.datasets.readers.container import open_container, video_stream
 from mmmae_st.datasets.readers.stored import StoredVideo

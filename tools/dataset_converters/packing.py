@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from common import require_space, run_parallel, write_failures, write_lines
+from common import require_space, write_failures, write_lines
 
 from mmmae_st.datasets.annotations import read_list, require_inside, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 from mmmae_st.datasets.prepared import SETTINGS_FILE
 from mmmae_st.datasets.readers import VideoReadError, read_errors
 from mmmae_st.datasets.readers.pyav_reader import contents_of

@@ -5,10 +5,10 @@ r"""Prepare videos once, so that clips are read out of them several times faster
     python tools/dataset_converters/prepare_videos.py data/k400/original data/k400/videos \
         --short-side 256 --fps 7.5 --sample 20
 
-Writes H.264 in .mp4 that decodes fast (no B-frames, no deblocking, a key frame at least every 16
-frames): a smaller short side, only the frames that clips take, no sound. Folders, the time of every
-frame that stays, and colours are kept; rotated videos are turned upright. --for CONFIG takes size
-and frame rate from the clips of a config.
+Writes .mp4 that decodes fast (MPEG-4 or H.264 without B-frames and deblocking, a key frame at least
+every 16 frames): a smaller short side, only the frames that clips take, no sound. Folders, the time
+of every frame that stays, and colours are kept; rotated videos are turned upright. --for CONFIG
+takes size and frame rate from the clips of a config.
 
 Beside the videos come manifest.jsonl, a line a video, and failed.txt with what could not be read
 and why. Disk space and time are estimated from the first videos. Run again after an interruption,
@@ -28,12 +28,11 @@ from common import (
     positive,
     require_apart,
     require_space,
-    run_parallel,
     target_names,
     write_failures,
     write_lines,
 )
-from encoding import FrameFolder, Job, Settings, run
+from encoding import CODECS, FrameFolder, Job, Settings, run
 from manifest import Manifest, require_same_settings
 from needs import Needs, add_needs_argument, needs_of_config, what_repeats
 from packing import pack_folder
@@ -41,6 +40,7 @@ from trial import PIPELINE, spread, try_out
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 
 SHORT_SIDE = 256
 MEASURED_FIRST = 16
@@ -61,7 +61,17 @@ def parse_args() -> argparse.Namespace:
     add_needs_argument(parser)
     parser.add_argument('--short-side', type=positive, help=f'pixels ({SHORT_SIDE})')
     parser.add_argument('--fps', type=float, help='frames a second that are kept (all)')
-    parser.add_argument('--crf', type=int, default=21, help='H.264 quality, lower is better (21)')
+    parser.add_argument(
+        '--codec',
+        choices=sorted(CODECS),
+        default='mpeg4',
+        help='how videos are written; mpeg4 (default) decodes fastest, h264 plays everywhere',
+    )
+    parser.add_argument(
+        '--quality',
+        type=positive,
+        help='lower is better: quantizer of mpeg4 (4), rate factor of h264 (21)',
+    )
     parser.add_argument(
         '--key-frames', type=positive, default=16, help='frames between them, at most (16)'
     )
@@ -100,7 +110,8 @@ def choose_settings(args: argparse.Namespace, needs: Needs | None) -> Settings:
                 'its clips would repeat frames'
             )
         fps, short_side = fps or needs.fps, args.short_side or needs.short_side
-    return Settings(short_side, fps, args.crf, args.key_frames)
+    quality = args.quality or CODECS[args.codec].quality
+    return Settings(short_side, fps, args.codec, quality, args.key_frames)
 
 
 def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> dict[str, str]:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from common import run_parallel
 
+from mmmae_st.datasets.parallel import run_parallel
 from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.readers.pyav_reader import contents_of
 from mmmae_st.datasets.readers.stored import PIECE, StoredVideo, open_stored

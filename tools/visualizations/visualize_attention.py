@@ -12,7 +12,6 @@ examples:
 import argparse
 from pathlib import Path
 
-from mmmae_st.analysis.cost import clip_size
 from mmmae_st.apis.features import (
     class_attention,
     normalised_clips,
@@ -20,8 +19,9 @@ from mmmae_st.apis.features import (
     principal_colours,
     similarity,
 )
+from mmmae_st.apis.inputs import find_inputs, square_size
 from mmmae_st.apis.load import load_encoder
-from mmmae_st.command_line import load_config, picture_names, short_errors, tool_parser
+from mmmae_st.command_line import load_config, short_errors, tool_parser
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.token_maps import token_maps_figure
@@ -62,14 +62,11 @@ def main(argv: list[str] | None = None) -> None:
         config = load_config(args.config) if args.config else None
         encoder, preprocessor = load_encoder(args.checkpoint, config)
         encoder, preprocessor = encoder.to(args.device), preprocessor.to(args.device)
-        num_frames, height, width = clip_size(encoder)
-        if height != width:
-            raise ValueError(f'the encoder takes clips of {height} x {width}, not squares')
-        position = tuple(args.position or (size // 2 for size in encoder.grid))
+        num_frames, size = square_size(encoder)
+        position = tuple(args.position or (side // 2 for side in encoder.grid))
         out = Path(args.out_dir)
-        out.mkdir(parents=True, exist_ok=True)
-        for video, name in zip(args.videos, picture_names(args.videos), strict=True):
-            clip = read_clip(video, num_frames, height, args.frame_interval)
+        for video in find_inputs(args.videos):
+            clip = read_clip(video.path, num_frames, size, args.frame_interval)
             inputs = normalised_clips([clip], preprocessor)
             tokens = patch_tokens(encoder, inputs)
             attention = None
@@ -83,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
                 attention,
                 tile=args.tile,
             )
-            path = out / f'{name}.png'
+            path = out / f'{video.name}.png'
             save_png(picture, path)
             print(path, flush=True)
 

@@ -11,18 +11,11 @@ examples:
 """
 
 import argparse
-import json
-from pathlib import Path
 
-from mmmae_st.analysis.cost import clip_size
-from mmmae_st.apis.load import load_autoencoder
-from mmmae_st.apis.reconstruct import MASKS, STATISTICS, restore
-from mmmae_st.command_line import load_config, picture_names, short_errors, tool_parser
-from mmmae_st.visualization import save_png
-from mmmae_st.visualization.reconstruction import Restored, restored_figure, restored_frames
-from mmmae_st.visualization.video_files import read_clip, save_gif, save_mp4
-
-FORMATS = ('png', 'gif', 'mp4')
+from mmmae_st import ReconstructionInferencer
+from mmmae_st.apis.reconstruct import MASKS, STATISTICS
+from mmmae_st.apis.reconstruction_inferencer import FORMATS
+from mmmae_st.command_line import exit_with_failures, load_config, short_errors, tool_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -56,53 +49,29 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def write_numbers(path: Path, results: list[Restored]) -> None:
-    """Write losses and the error of each patch; visible patches are null."""
-    report = [
-        dict(
-            mask=result.label,
-            loss=result.loss,
-            psnr=result.psnr,
-            patch_errors=[
-                [[None if error != error else round(float(error), 5) for error in row] for row in s]
-                for s in result.error
-            ],
-        )
-        for result in results
-    ]
-    path.write_text(json.dumps(report))
-
-
 def main(argv: list[str] | None = None) -> None:
     """Draw every video."""
     args = parse_args(argv)
     with short_errors():
-        config = load_config(args.config) if args.config else None
-        model = load_autoencoder(args.checkpoint, config).to(args.device)
-        num_frames, height, width = clip_size(model.backbone)
-        if height != width:
-            raise ValueError(f'the model takes clips of {height} x {width}; only squares are drawn')
-        out = Path(args.out_dir)
-        out.mkdir(parents=True, exist_ok=True)
-        for video, name in zip(args.videos, picture_names(args.videos), strict=True):
-            clip = read_clip(video, num_frames, height, args.frame_interval)
-            results = [
-                restore(model, clip, mask, ratio, args.seed, args.statistics, not args.no_paste)
-                for mask in args.masks
-                for ratio in args.ratios
-            ]
-            if 'png' in args.formats:
-                save_png(restored_figure(results), out / f'{name}.png')
-            if 'gif' in args.formats:
-                save_gif(out / f'{name}.gif', restored_frames(results), args.fps)
-            if 'mp4' in args.formats:
-                save_mp4(out / f'{name}.mp4', restored_frames(results), args.fps)
-            write_numbers(out / f'{name}.json', results)
-            for result in results:
-                print(
-                    f'{name}: {result.label}: loss {result.loss:.4f}, PSNR {result.psnr:.2f} dB',
-                    flush=True,
-                )
+        inferencer = ReconstructionInferencer(
+            args.checkpoint,
+            load_config(args.config) if args.config else None,
+            device=args.device,
+            masks=args.masks,
+            ratios=args.ratios,
+            seed=args.seed,
+            statistics=args.statistics,
+            paste=not args.no_paste,
+            frame_interval=args.frame_interval,
+        )
+        found = inferencer(args.videos, args.out_dir, args.formats, args.fps)
+    for video in found:
+        for result in video['results']:
+            print(
+                f'{video["name"]}: {result.label}: loss {result.loss:.4f}, '
+                f'PSNR {result.psnr:.2f} dB'
+            )
+    exit_with_failures(found)
 
 
 if __name__ == '__main__':

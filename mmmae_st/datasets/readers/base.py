@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import torch
+
+from mmmae_st.uncut_clips import Planes
 
 
 class VideoReadError(RuntimeError):
@@ -35,11 +38,14 @@ class BaseReader(metaclass=ABCMeta):
         fps: Frames per second; 0 when the source does not tell.
         times: (num_frames,) float64, rising, seconds at which the frames
             appear; None when the source does not tell.
+        stated_seconds: How long the file says that it is; 0 when it does not tell. One that breaks
+            off holds less.
     """
 
     num_frames: int
     fps: float
     times: np.ndarray | None = None
+    stated_seconds: float = 0.0
 
     @abstractmethod
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
@@ -58,6 +64,41 @@ class BaseReader(metaclass=ABCMeta):
             VideoReadError: A frame cannot be decoded, or the frames differ in size.
         """
 
+    def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
+        """Decode frames and leave their colours as they are.
+
+        Without a method of its own a reader gives planes made of its RGB, in ITU-R BT.601.
+
+        Args:
+            indices: As of :meth:`read`.
+
+        Returns:
+            The frame numbers, each once, rising; and their planes, in that order.
+
+        Raises:
+            VideoReadError: As of :meth:`read`.
+        """
+        frames = sorted(self.read(indices).items())
+        return [index for index, _ in frames], planes_of_rgb([frame for _, frame in frames])
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode frames one after the other, for videos whose frames fill the memory.
+
+        Args:
+            indices: As of :meth:`read`.
+            short_side: As of :meth:`read`.
+
+        Yields:
+            Frame number and (H, W, 3) uint8 RGB, each frame once, with rising numbers.
+
+        Raises:
+            VideoReadError: A frame cannot be decoded; those before it have been given.
+        """
+        for index in sorted(set(indices)):
+            yield index, self.read([index], short_side)[index]
+
     @abstractmethod
     def close(self) -> None:
         """Release the file and the decoder. Safe to call twice."""
@@ -67,6 +108,20 @@ class BaseReader(metaclass=ABCMeta):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def planes_of_rgb(frames: Sequence[np.ndarray]) -> Planes:
+    """RGB frames, (H, W, 3) uint8 of one size, in YUV 4:2:0 (ITU-R BT.601, limited range)."""
+    height, width = frames[0].shape[:2]
+    odd = height % 2, width % 2
+    lumas, chromas = [], []
+    for frame in frames:
+        even = np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode='edge')
+        parts = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+        lumas.append(parts[:height, :width])
+        chromas.append(parts[len(even) :].reshape(2, len(even) // 2, -1))
+    luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+    return Planes(luma, chroma, colour_space=5, full_range=False)
 
 
 def shrink(image: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
+import torch
 from av.video.reformatter import VideoReformatter
 
 from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
@@ -40,12 +41,14 @@ from mmmae_st.datasets.readers.numbering import (
     packet_times,
 )
 from mmmae_st.datasets.readers.stored import Contents
+from mmmae_st.uncut_clips import Planes
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
 # Decoders that skip a packet's own frame; others (AV1) would skip one that is still on its way.
 SKIPPING_DECODERS = ('h264', 'hevc')
 PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE; 0 is unknown, more is interlaced
+BT601, LIMITED, FULL = 5, 1, 2  # FFmpeg's numbers for colour space and range
 
 
 class PyAVReader(BaseReader):
@@ -83,6 +86,7 @@ class PyAVReader(BaseReader):
                 return
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
+            self.stated_seconds = self._stated_seconds(stated)
         except BaseException:
             self.close()
             raise
@@ -99,6 +103,15 @@ class PyAVReader(BaseReader):
             self.close()
             raise
         self._is_primed = False
+
+    def _stated_seconds(self, fps: float) -> float:
+        """What the file says of its length: for the track, the whole file or by counting frames."""
+        track, whole = self._stream.duration, self._container.duration
+        if track and self._stream.time_base:
+            lasts = float(track * self._stream.time_base)
+        else:
+            lasts = whole / av.time_base if whole else 0.0
+        return max(lasts, self._stream.frames / fps if fps else 0.0)
 
     def _rewind(self) -> None:
         """Open the file anew: some formats cannot seek to their start, others leave out frames."""
@@ -137,18 +150,40 @@ class PyAVReader(BaseReader):
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
-        wanted = sorted(set(indices))
-        frames: dict[int, np.ndarray] = {}
+        return check_frames(dict(self.stream(indices, short_side)), indices)
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """See :class:`BaseReader`."""
+        for index, frame in self._decoded(sorted(set(indices))):
+            yield index, self._to_rgb(frame, short_side)
+
+    def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
+        """See :class:`BaseReader`."""
+        decoded = self._decoded(sorted(set(indices)))
+        frames = {index: self._to_planes(frame) for index, frame in decoded}
+        check_frames({index: luma for index, (luma, *_) in frames.items()}, indices)
+        lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
+        if len(set(colours)) > 1:
+            raise VideoReadError(f'the colour space changes within the video: {set(colours)}')
+        luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+        return sorted(frames), Planes(luma, chroma, *colours[0])
+
+    def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The wanted frames by seeking, and from the start of the file where that fails."""
+        left = dict.fromkeys(wanted)
         if self._numbering:
             with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        frames[index] = self._to_rgb(frame, short_side)
-        if len(frames) < len(wanted):
-            for index, frame in self._select(self._decode_all(), wanted):
-                frames[index] = self._to_rgb(frame, short_side)
-        return check_frames(frames, wanted)
+                        del left[index]
+                        yield index, frame
+                    if not left.keys().isdisjoint(run):
+                        break
+        if left:
+            yield from self._select(self._decode_all(), list(left))
 
     def _select(
         self, frames: Iterator[av.VideoFrame], wanted: list[int]
@@ -245,6 +280,28 @@ class PyAVReader(BaseReader):
     def _to_rgb(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
         image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
         return upright(shrink(image, short_side), orientation(frame))
+
+    def _to_planes(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, tuple[int, bool]]:
+        """Luma (H, W) and chroma (2, ...), upright; colour space and whether the range is full."""
+        seen = orientation(frame)
+        if frame.format.name not in ('yuv420p', 'yuvj420p'):
+            is_rgb = frame.format.is_rgb or frame.format.has_palette
+            frame = self._reformatter.reformat(
+                frame,
+                format='yuv420p',
+                dst_colorspace=BT601 if is_rgb else frame.colorspace,
+                dst_color_range=LIMITED if is_rgb else frame.color_range,
+                threads=1,
+            )
+        luma, *chroma = (upright(_pixels(plane), seen) for plane in frame.planes)
+        full = frame.format.name == 'yuvj420p' or frame.color_range == FULL
+        return luma, np.stack(chroma), (int(frame.colorspace), full)
+
+
+def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """(height, width) uint8, without what the decoder keeps beside each line."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return lines[: plane.height, : plane.width]
 
 
 def contents_of(path: str) -> tuple[Contents, bool]:

@@ -1,5 +1,8 @@
 """Which frames a clip takes. Pure functions; V frames in the video, T in the clip."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 # A rate varies where half a clip lasts this much longer or shorter than at the mean rate.
@@ -19,6 +22,27 @@ def clip_span(clip_len: int, frame_interval: int, fps: float, target_fps: float)
 def random_start(num_frames: int, span: float, rng: np.random.Generator) -> float:
     """Start of a training clip, uniform in [0, max(V - span, 0))."""
     return rng.uniform(0, max(num_frames - span, 0))
+
+
+def window_starts(
+    num_frames: int, span: float, window: float, rngs: Sequence[np.random.Generator]
+) -> list[float]:
+    """Starts of training clips that lie together in a window of ``window`` frames.
+
+    Each of them alone is uniform in [0, max(V - span, 0)), as that of :func:`random_start`: the
+    window's place is drawn on a circle of twice that length, which is then folded in half, so that
+    no place is left out or favoured at the ends.
+
+    Args:
+        num_frames: V.
+        span: Length of a clip in frames.
+        window: Length of the window in frames, at least ``span``.
+        rngs: One for each clip; the first draws the place of the window, too.
+    """
+    room = max(num_frames - span, 0)
+    place = rngs[0].uniform(0, 2 * room)
+    starts = [place + rng.uniform(0, window - span) for rng in rngs]
+    return [abs((start + room) % (2 * room) - room) if room else 0.0 for start in starts]
 
 
 def uniform_starts(num_frames: int, span: float, num_clips: int) -> list[int]:
@@ -79,3 +103,52 @@ def frames_shown(times: np.ndarray, fps: float, numbers: np.ndarray) -> np.ndarr
     """
     moments = times[0] + numbers / fps + ROUNDING
     return (np.searchsorted(times, moments, 'right') - 1).clip(0, len(times) - 1)
+
+
+class Windows(NamedTuple):
+    """Clips at equal distances all along a video.
+
+    Attributes:
+        frame_inds: (N, T) int64 frame numbers; the last frame is repeated where the video is
+            shorter than one clip.
+        seconds: (N, 2) float64, where each clip begins and ends, from the first frame on.
+    """
+
+    frame_inds: np.ndarray
+    seconds: np.ndarray
+
+
+def plan_windows(
+    num_frames: int,
+    fps: float,
+    times: np.ndarray | None,
+    clip_len: int,
+    frame_interval: int,
+    stride: float,
+    target_fps: float = 30.0,
+) -> Windows:
+    """Every ``stride`` frames a clip, as long as one fits; one at least.
+
+    Args:
+        num_frames: V.
+        fps: Frames per second of the video; 0 when unknown.
+        times: (V,) seconds at which the frames appear, rising; None when unknown. Where the rate
+            varies, the clips are those of the same video at a constant ``target_fps``.
+        clip_len: T.
+        frame_interval: Frames from one to the next, at ``target_fps``.
+        stride: Frames from one clip to the next, at ``target_fps``.
+        target_fps: Rate that interval and stride refer to.
+    """
+    span = clip_span(clip_len, frame_interval, fps, target_fps)
+    varies = times is not None and rate_varies(times, span)
+    if times is not None and varies:
+        fps, num_frames = target_fps, num_shown(times, target_fps)
+        span = clip_span(clip_len, frame_interval, fps, target_fps)
+    rate = fps or target_fps
+    step = stride * rate / target_fps
+    number = max(int((num_frames - span) / step + ROUNDING) + 1, 1)
+    starts = np.arange(number) * step
+    frame_inds = np.stack([clip_frames(start, span, clip_len, num_frames) for start in starts])
+    if times is not None and varies:
+        frame_inds = frames_shown(times, target_fps, frame_inds)
+    return Windows(frame_inds, np.stack([starts, starts + span], axis=1) / rate)
