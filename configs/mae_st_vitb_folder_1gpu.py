@@ -9,3 +9,6 @@ train_dataloader = dict(
     dataset=dict(data_root='data/my_videos', ann_file='', data_prefix=dict(video='')),
 )
 optim_wrapper = dict(accumulative_counts=4)
+# Is it learning? Told without labels, see docs/monitor.md. Of videos that are held out:
+# default_hooks.monitor.dataset=dict(data_root='/path/to/others')
+default_hooks = dict(monitor=dict(type='FeatureMonitorHook'))

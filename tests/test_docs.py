@@ -16,8 +16,10 @@ import yaml
 from mmengine.config import Config
 from support.tiny_checkpoint import write_tiny_checkpoint
 
+from mmmae_st.__main__ import PROGRAMS, take_gpus
 from mmmae_st.analysis.config_cost import config_cost
 from mmmae_st.config import check_config, override
+from mmmae_st.config.packaged import config_names, find_config
 from mmmae_st.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +28,9 @@ PAGES = sorted(
     for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'projects/**/*.md')
     for path in ROOT.glob(pattern)
 )
-COMMAND = re.compile(r'\s*(?:\w+=\S+ +)*((?:python|pip install|(?:\./)?tools/\w+\.sh) .*)')
+COMMAND = re.compile(
+    r'\s*(?:\w+=\S+ +)*((?:python|pip install|(?:\./)?tools/\w+\.sh|mmmae_st(?= \w)) .*)'
+)
 FENCE = re.compile(r'^ *```(\w+)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 
 
@@ -110,6 +114,8 @@ def parse(script, args, monkeypatch):
 def as_python(words):
     """Script and arguments that a command comes to; None for those that are no Python script."""
     program, *args = words
+    if program == 'mmmae_st':
+        return f'tools/{PROGRAMS[args[0]]}', take_gpus(args[1:])[1]
     if program == 'python' and args[0] != '-m':
         return args[0], args[1:]
     if program.endswith('tools/dist_train.sh'):
@@ -135,8 +141,9 @@ def test_commands_of_the_docs_are_understood(page, words, monkeypatch):
         assert (ROOT / words[0]).exists()
         return
     args = parse(*as_python(words), monkeypatch)
-    configs = [arg for arg in words if arg.startswith(('configs/', 'projects/'))]
-    for config in configs:
+    given = [arg for arg in words if arg.startswith(('configs/', 'projects/'))]
+    given += [find_config(arg) for arg in words if arg in config_names() and words[0] == 'mmmae_st']
+    for config in given:
         cfg = Config.fromfile(config, import_custom_modules=False)
         for key in getattr(args, 'cfg_options', None) or ():
             part = cfg

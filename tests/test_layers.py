@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {'matplotlib', 'mmaction', 'mmdet', 'decord', 'skimage', 'tensorboard'}
+HEAVY = {'matplotlib', 'mmaction', 'mmdet', 'decord', 'torchcodec', 'skimage', 'tensorboard'}
 
 
 def test_layers_and_circles():
@@ -25,8 +25,14 @@ def test_layers_and_circles():
     ('module', 'layers'),
     [
         ('mmmae_st', {'compat', 'version'}),
-        ('mmmae_st.datasets', {'compat', 'version', 'registry', 'patching', 'fileio', 'datasets'}),
-        ('mmmae_st.models', {'compat', 'version', 'registry', 'patching', 'fileio', 'models'}),
+        (
+            'mmmae_st.datasets',
+            {'compat', 'version', 'registry', 'patching', 'fileio', 'datasets', 'uncut_clips'},
+        ),
+        (
+            'mmmae_st.models',
+            {'compat', 'version', 'registry', 'patching', 'fileio', 'models', 'uncut_clips'},
+        ),
     ],
 )
 def test_an_import_brings_only_what_is_below(module, layers):

@@ -31,12 +31,12 @@ from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
 from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.evaluation import ReconstructionLoss
+from mmmae_st.evaluation.held_out import spread
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.registry import DATASETS as OUR_DATASETS
 from mmmae_st.registry import is_component
 from mmmae_st.visualization import NORMALIZED_NOTE, reconstruction_figure, save_png
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ('torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmcv-lite', 'av', 'numpy')
 NUM_TRAIN, NUM_HELD_OUT = 240, 40
 # Those of synthetic.TEXTURES that are no fine, regular pattern: nothing can predict gravel.
@@ -97,9 +97,11 @@ def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('videos', nargs='?', help='folder of videos; clips are generated without')
-    parser.add_argument('--config', default=str(ROOT / 'configs' / 'quickstart.py'))
-    parser.add_argument('--data-root', default=str(ROOT / 'data' / 'quickstart'))
-    parser.add_argument('--work-dir', default=str(ROOT / 'work_dirs' / 'quickstart'))
+    parser.add_argument('--config', default='quickstart', help='config to train')
+    parser.add_argument(
+        '--data-root', default='data/quickstart', help='where generated clips are, or are made'
+    )
+    parser.add_argument('--work-dir', default='work_dirs/quickstart', help='what is left')
     return parser.parse_args()
 
 
@@ -175,11 +177,6 @@ def pick_held_out(dataset: BaseDataset) -> list[int]:
     if not picked:
         raise ValueError(f'none of the {len(dataset)} videos can be read')
     return sorted(picked)
-
-
-def spread(length: int, number: int) -> list[int]:
-    """``number`` indices below ``length`` at equal distances."""
-    return ((np.arange(number) + 0.5) * length / number).astype(int).tolist()
 
 
 def draw(runner: Runner, path: Path) -> None:
@@ -279,8 +276,8 @@ Made:
   {work_dir / 'summary.json'}
 Try next:
   {sys.executable} -m tensorboard.main --logdir {work_dir}
-  {ROOT / 'tools' / 'quickstart.sh'} FOLDER_OF_VIDEOS   the same on your own videos
-  {sys.executable} {ROOT / 'tools' / 'train.py'} {ROOT / 'configs' / 'quickstart.py'} \
+  {sys.executable} -m mmmae_st quickstart FOLDER_OF_VIDEOS   the same on your own videos
+  {sys.executable} -m mmmae_st train quickstart \
 --cfg-options train_cfg.max_epochs=55 param_scheduler.1.T_max=54 param_scheduler.1.end=55   \
 five times as long"""
 

@@ -1,6 +1,10 @@
-"""Train from a config: pretraining, fine-tuning or detection."""
+"""Train from a config (pretraining, fine-tuning, detection), or pretrain on a folder of videos.
+
+For a folder a config is chosen that fits the machine; what was chosen is said, and why.
+"""
 
 import argparse
+import os
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -8,6 +12,7 @@ from mmengine.registry import MODELS, OPTIM_WRAPPERS, RUNNERS
 
 from mmmae_st import command_line
 from mmmae_st.config import check_config
+from mmmae_st.config.presets import PRESETS, find_hardware, plan_for_folder
 from mmmae_st.engine.hooks.preemption import preemptible
 from mmmae_st.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mmmae_st.engine.runner.ending import one_cause
@@ -22,9 +27,11 @@ from mmmae_st.registry import is_component, type_name
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser = command_line.tool_parser(__doc__)
+    parser.add_argument('config', help='config file or its short name, or folder of videos')
     parser.add_argument('--work-dir', help='logs and checkpoints; work_dirs/<config> by default')
+    parser.add_argument('--preset', choices=PRESETS, help='model and recipe for a folder of videos')
+    parser.add_argument('--epochs', type=int, help='epochs for a folder of videos')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -46,6 +53,13 @@ def parse_args() -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """The config with what the command line changes in it."""
+    if os.path.isdir(args.config):
+        use_preset(args)
+    elif args.preset or args.epochs:
+        raise ValueError(
+            f'--preset and --epochs are for a folder of videos, and {args.config} is none; '
+            'a config has train_cfg.max_epochs and param_scheduler'
+        )
     cfg = command_line.load_run_config(args)
     if args.amp:
         enable_amp(cfg, args.amp == 'force')
@@ -60,6 +74,17 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
         cfg.load_from = None
     return cfg
+
+
+def use_preset(args: argparse.Namespace) -> None:
+    """Put a config that fits the machine, and its overrides, in place of a folder of videos."""
+    processes = int(os.environ.get('WORLD_SIZE', '1'))
+    plan = plan_for_folder(args.config, find_hardware(), processes, args.preset, args.epochs)
+    if os.environ.get('RANK', '0') == '0':
+        print(plan.told, flush=True)
+    args.config = plan.config
+    args.cfg_options = plan.options | (args.cfg_options or {})
+    args.work_dir = args.work_dir or os.path.join('work_dirs', plan.name)
 
 
 def is_ours(cfg: Config, part: str, base: type) -> bool:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmmae_st.apis.inputs import InputClips, Inputs, find_inputs, to_cuda_if_any
-from mmmae_st.apis.models import build_model, find_config, load_weights
+from mmmae_st.apis.models import build_model, config_of, load_weights
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.models.weights import parse_config, read_checkpoint
 from mmmae_st.registry import TRANSFORMS
@@ -78,7 +78,7 @@ class ActionInferencer:
         if config is None:
             cfg = _written_config(checkpoint)
         else:
-            cfg = config if isinstance(config, Config) else find_config(config)
+            cfg = config if isinstance(config, Config) else config_of(config)
         model = build_model(cfg)
         load_weights(model, checkpoint)
         self.model: BaseModel = model.to(to_cuda_if_any(device)).eval()

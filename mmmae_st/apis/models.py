@@ -16,6 +16,7 @@ from torch import nn
 
 from mmmae_st.apis.load import load_autoencoder, load_encoder, model_config
 from mmmae_st.config import read_config
+from mmmae_st.config.packaged import config_names
 from mmmae_st.models import SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.weights import load_pretrained, read_checkpoint
 
@@ -35,7 +36,7 @@ def list_models(pattern: str = '*', pretrained: bool = False) -> list[str]:
         pattern: Shell pattern that the names fit, ``'*vitl*'``.
         pretrained: Only those with published weights.
     """
-    names = set(_published()) | (set() if pretrained else set(_configs()))
+    names = set(_published()) | (set() if pretrained else _with_model())
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
@@ -74,14 +75,14 @@ def get_model(
                 'give a checkpoint as pretrained'
             )
         return _of_checkpoint(_published()[name]['Weights']).to(device)
-    config = model if isinstance(model, Config) else find_config(model)
+    config = model if isinstance(model, Config) else config_of(model)
     built = build_model(config)
     if pretrained:
         load_weights(built, pretrained)
     return built.to(device).eval()
 
 
-def find_config(model: str | Path) -> Config:
+def config_of(model: str | Path) -> Config:
     """The config of a name of ``list_models``, or a config file.
 
     Raises:
@@ -91,16 +92,14 @@ def find_config(model: str | Path) -> Config:
     name = str(model)
     if name.endswith('.py'):
         return read_config(name)
-    name = _published()[name]['Config'] if name in _published() else name
-    name = name.removeprefix('configs/').removesuffix('.py')
-    if name not in _configs():
+    if name not in list_models():
         close = get_close_matches(name, list_models(), n=3, cutoff=0.4)
         raise ValueError(
             f'model must be a name of list_models(), a config (.py) or a checkpoint '
             f'({", ".join(CHECKPOINTS)}), got {name!r}'
             + (f'; close to it are {", ".join(close)}' if close else '')
         )
-    return read_config(_configs()[name])
+    return read_config(_published()[name]['Config'] if name in _published() else name)
 
 
 def build_model(config: Config) -> BaseModel:
@@ -142,13 +141,9 @@ def _of_checkpoint(checkpoint: str | Path) -> nn.Module:
     return load_encoder(checkpoint)[0]
 
 
-@cache
-def _configs() -> dict[str, Path]:
-    return {
-        f'{folder}/{path.stem}'.lstrip('/'): path
-        for folder in FOLDERS
-        for path in sorted((FILES / 'configs' / folder).glob('*.py'))
-    }
+def _with_model() -> set[str]:
+    """Short names of the package's configs that have a model."""
+    return {name for name in config_names() if name.rpartition('/')[0] in FOLDERS}
 
 
 @cache

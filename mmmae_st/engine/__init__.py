@@ -3,6 +3,7 @@
 from mmmae_st.engine.hooks.broken_videos import BrokenVideosHook
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
 from mmmae_st.engine.hooks.explosion import ExplosionHook
+from mmmae_st.engine.hooks.feature_monitor import FeatureMonitorHook
 from mmmae_st.engine.hooks.late_info import LateInfoHook
 from mmmae_st.engine.hooks.mask_annealing import MaskAnnealingHook
 from mmmae_st.engine.hooks.pace import PaceHook
@@ -21,6 +22,7 @@ __all__ = [
     'BFloat16OptimWrapper',
     'BrokenVideosHook',
     'ExplosionHook',
+    'FeatureMonitorHook',
     'LateInfoHook',
     'LayerDecayOptimWrapperConstructor',
     'MaskAnnealingHook',

@@ -88,6 +88,7 @@ def probe_accuracy(
     weight_decay: float,
     device: str | torch.device = 'cpu',
     seed: int = 0,
+    verbose: bool = True,
 ) -> dict[float, tuple[float, float]]:
     """Train one probe for each learning rate, all on the same batches, and test them.
 
@@ -104,6 +105,7 @@ def probe_accuracy(
         weight_decay: Of the probes' matrices.
         device: Where to compute.
         seed: Of the probes' weights and the order of the videos.
+        verbose: Log the losses of every tenth of the epochs.
 
     Returns:
         (top-1, top-5) by learning rate, in [0, 1].
@@ -146,7 +148,7 @@ def probe_accuracy(
             losses.sum().backward()
             optimizer.step()
             total += losses.detach().cpu().numpy()
-        if epoch == 0 or (epoch + 1) % max(epochs // 10, 1) == 0:
+        if verbose and (epoch == 0 or (epoch + 1) % max(epochs // 10, 1) == 0):
             means = ', '.join(f'{loss:.3f}' for loss in total / steps)
             print_log(f'Probe epoch {epoch + 1} of {epochs}, losses {means}', logger='current')
     return {

@@ -11,6 +11,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mmmae_st.registry import MODELS
+from mmmae_st.uncut_clips import UncutClips
 
 
 class NormalizingPreprocessor(BaseDataPreprocessor):
@@ -73,8 +74,9 @@ class ClipDataPreprocessor(NormalizingPreprocessor):
 
         Args:
             data: ``inputs``, a list of B uint8 tensors (R, C, T, H, W) with R views of a video
-                each; ``ids_keep`` and ``ids_predict``, lists of int64 tensors (R, K) (optional);
-                ``data_samples``, a list of B data elements (optional).
+                each, or of :class:`UncutClips`, which are cut here; ``ids_keep`` and
+                ``ids_predict``, lists of int64 tensors (R, K) (optional); ``data_samples``, a list
+                of B data elements (optional).
             training: Not used.
 
         Returns:
@@ -90,11 +92,26 @@ class ClipDataPreprocessor(NormalizingPreprocessor):
                 f'clips of one batch must be of one size (C, T, H, W), got {sorted(shapes)}: '
                 'end the pipeline with a crop or a resize to a fixed size'
             )
-        for key in ('inputs', 'ids_keep', 'ids_predict'):
+        batch['inputs'] = torch.cat(self.pixels(data['inputs']))
+        for key in ('ids_keep', 'ids_predict'):
             if key in data:
                 batch[key] = torch.cat(self.copy(list(data[key])))
         batch['inputs'] = (batch['inputs'].float() - self.mean) / self.std
         return batch
+
+    def pixels(self, videos: Sequence[Tensor | UncutClips]) -> list[Tensor]:
+        """Clips on the device, each (R, C, T, H, W) uint8; those not cut yet are cut there."""
+        tensors = [
+            [video.planes.luma, video.planes.chroma] if isinstance(video, UncutClips) else [video]
+            for video in videos
+        ]
+        copies = iter(self.copy([tensor for each in tensors for tensor in each]))
+        return [
+            video.cut(video.planes.map(lambda _: next(copies)))
+            if isinstance(video, UncutClips)
+            else next(copies)
+            for video in videos
+        ]
 
     def denormalize(self, clips: Tensor) -> Tensor:
         """Normalised clips (B, C, T, H, W) back to pixel values in [0, 1], not clamped."""

@@ -48,7 +48,7 @@ def curves_figure(runs: Sequence[RunLog], x: str = 'epoch', window: int | None =
         raise ValueError(f'x must be one of {X_AXES}, got {x!r}')
     train = [key for key in TRAIN_PANELS if any(len(_series(run, key)[0]) for run in runs)]
     val = list(dict.fromkeys(key for run in runs for key in run.val_keys()))
-    figure, axes = _panels(len(train) + len(val))
+    figure, axes = panels(len(train) + len(val))
     for axis, key in zip(axes, train, strict=False):
         for i, run in enumerate(runs):
             steps, values = _series(run, key)
@@ -84,7 +84,7 @@ def curves_figure(runs: Sequence[RunLog], x: str = 'epoch', window: int | None =
 def schedules_figure(schedules: Sequence[Schedule]) -> Figure:
     """Learning rates over the epochs, and the factor of each layer where there is layer decay."""
     decayed = any(schedule.layer_scales for schedule in schedules)
-    figure, axes = _panels(2 if decayed else 1)
+    figure, axes = panels(2 if decayed else 1)
     for i, schedule in enumerate(schedules):
         effective = round(schedule.epochs[-1]) * schedule.views
         label = f'{schedule.name}: at most {max(schedule.learning_rates):.3g}'
@@ -116,7 +116,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def panels(count: int) -> tuple[Figure, list[Axes]]:
     """Axes in two columns, all of them used."""
     columns = min(count, 2)
     rows = -(-count // columns)

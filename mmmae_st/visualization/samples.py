@@ -5,6 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mmmae_st.uncut_clips import UncutClips
 from mmmae_st.visualization.masks import hide_patches
 from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
@@ -31,7 +32,8 @@ def sample_figure(
     labels: list[str] = []
     breaks: list[int] = []
     for part in packed:
-        clips = part['inputs'].numpy()
+        inputs = part['inputs']
+        clips = (inputs.cut() if isinstance(inputs, UncutClips) else inputs).numpy()
         clips = clips if clips.ndim == 5 else clips[None]
         for index, clip_CTHW in enumerate(clips):
             clip = clip_CTHW.transpose(1, 2, 3, 0)

@@ -122,7 +122,7 @@ train_cfg = dict(max_epochs=2, val_interval=2)
     made, todo = out.split('Try next:')
     for path in (checkpoint, work_dir / 'reconstruction.png', work_dir / 'summary.json'):
         assert str(path) in made.split('Made:')[1]
-    assert 'tensorboard' in todo and 'quickstart.sh' in todo
+    assert 'tensorboard' in todo and 'mmmae_st quickstart' in todo
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,36 @@ def load(tool, tmp_path, monkeypatch):
     return load
 
 
+@pytest.fixture
+def parse(tool, monkeypatch):
+    """The config that the arguments give."""
+    train = tool('train.py')
+
+    def parse(*args):
+        monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, args)])
+        return train.load_config(train.parse_args())
+
+    return parse
+
+
+def test_a_folder_of_videos_is_trained_on_by_a_preset(parse, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    (tmp_path / 'clips').mkdir()
+    (tmp_path / 'clips' / 'a.mp4').touch()
+    options = ['--cfg-options', 'train_dataloader.batch_size=2']
+    cfg = parse(tmp_path / 'clips', '--epochs', 3, *options)
+    assert "Preset 'tiny'" in capsys.readouterr().out
+    assert cfg.train_dataloader.dataset.data_root == str(tmp_path / 'clips')
+    assert cfg.train_dataloader.batch_size == 2 and cfg.train_cfg.max_epochs == 3
+    assert cfg.val_dataloader is None and cfg.work_dir == 'work_dirs/clips_tiny'
+
+
+def test_preset_and_epochs_are_for_folders(parse):
+    for option in (['--preset', 'base'], ['--epochs', '5']):
+        with pytest.raises(ValueError, match='are for a folder of videos, and smoke is none'):
+            parse('smoke', *option)
+
+
 def test_amp(load):
     for kind in ('OptimWrapper', 'AmpOptimWrapper'):
         wrapper = dict(type=kind, optimizer=dict(type='AdamW', lr=1e-3))

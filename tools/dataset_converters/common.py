@@ -124,11 +124,34 @@ def list_lines(records: Iterable[dict], separator: str = ' ') -> Iterator[str]:
         yield line
 
 
-def add_parallel_arguments(parser: argparse.ArgumentParser) -> None:
+def require_space(folder: str, needed: float, what: str) -> str:
+    """What is needed of the disk, in words.
+
+    Args:
+        folder: One on the disk.
+        needed: Bytes.
+        what: What needs them.
+
+    Raises:
+        ValueError: They are not free.
+    """
+    free = shutil.disk_usage(folder).free
+    estimate = f'{what} need about {needed / 1e9:.3g} GB'
+    if needed > free:
+        raise ValueError(f'{estimate}, and {free / 1e9:.3g} GB are free in {folder!r}')
+    return f'{estimate} of {free / 1e9:.3g} GB free'
+
+
+def add_parallel_arguments(
+    parser: argparse.ArgumentParser, timeout: float = 600, what: str = 'a video'
+) -> None:
     """Arguments of ``run_parallel`` for a command line."""
     parser.add_argument('--workers', type=positive, default=os.cpu_count(), help='processes')
     parser.add_argument(
-        '--timeout', type=float, default=600, help='seconds after which a video is given up'
+        '--timeout',
+        type=float,
+        default=timeout,
+        help=f'seconds after which {what} is given up ({timeout:g})',
     )
 
 

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import torch
+
+from mmmae_st.uncut_clips import Planes
 
 
 class VideoReadError(RuntimeError):
@@ -61,6 +64,23 @@ class BaseReader(metaclass=ABCMeta):
             VideoReadError: A frame cannot be decoded, or the frames differ in size.
         """
 
+    def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
+        """Decode frames and leave their colours as they are.
+
+        Without a method of its own a reader gives planes made of its RGB, in ITU-R BT.601.
+
+        Args:
+            indices: As of :meth:`read`.
+
+        Returns:
+            The frame numbers, each once, rising; and their planes, in that order.
+
+        Raises:
+            VideoReadError: As of :meth:`read`.
+        """
+        frames = sorted(self.read(indices).items())
+        return [index for index, _ in frames], planes_of_rgb([frame for _, frame in frames])
+
     def stream(
         self, indices: Sequence[int], short_side: int | None = None
     ) -> Iterator[tuple[int, np.ndarray]]:
@@ -88,6 +108,20 @@ class BaseReader(metaclass=ABCMeta):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def planes_of_rgb(frames: Sequence[np.ndarray]) -> Planes:
+    """RGB frames, (H, W, 3) uint8 of one size, in YUV 4:2:0 (ITU-R BT.601, limited range)."""
+    height, width = frames[0].shape[:2]
+    odd = height % 2, width % 2
+    lumas, chromas = [], []
+    for frame in frames:
+        even = np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode='edge')
+        parts = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+        lumas.append(parts[:height, :width])
+        chromas.append(parts[len(even) :].reshape(2, len(even) // 2, -1))
+    luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+    return Planes(luma, chroma, colour_space=5, full_range=False)
 
 
 def shrink(image: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -5,17 +5,19 @@ A wanted frame is decoded from the last keyframe shown at or before it, so the l
 an open group are never taken from the wrong side. Frames that nobody wants and nothing refers to
 are not decoded (``skip_frame``), and colours are converted for wanted frames only. Where this does
 not serve (no times, a seek that fails, a frame that comes out damaged or not at all), the file is
-decoded from its start.
+decoded from its start. Where an index says what is in the file, the table of its container numbers
+the frames, and no packet is read for that.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain, islice
 from typing import BinaryIO
 
 import av
 import numpy as np
+import torch
 from av.video.reformatter import VideoReformatter
 
 from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, check_frames, shrink
@@ -35,14 +37,18 @@ from mmmae_st.datasets.readers.numbering import (
     in_seconds,
     number_by_dts,
     number_by_pts,
+    number_by_table,
     packet_times,
 )
+from mmmae_st.datasets.readers.stored import Contents
+from mmmae_st.uncut_clips import Planes
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
 # Decoders that skip a packet's own frame; others (AV1) would skip one that is still on its way.
 SKIPPING_DECODERS = ('h264', 'hevc')
 PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE; 0 is unknown, more is interlaced
+BT601, LIMITED, FULL = 5, 1, 2  # FFmpeg's numbers for colour space and range
 
 
 class PyAVReader(BaseReader):
@@ -52,18 +58,20 @@ class PyAVReader(BaseReader):
 
     Args:
         source: Local path or file object.
+        contents: What is in the file, where that is known. Defaults to None.
 
     Raises:
-        VideoReadError: No video stream, no decoder for it, or no frame in it.
+        VideoReadError: No video stream, no decoder for it, no frame in it, or other frames than
+            ``contents`` says.
         av.FFmpegError: FFmpeg cannot read the file.
     """
 
-    def __init__(self, source: str | BinaryIO) -> None:
+    def __init__(self, source: str | BinaryIO, contents: Contents | None = None) -> None:
         self._source = source
         self._reformatter = VideoReformatter()
         self._open()
         try:
-            self._numbering = self._number_frames()
+            self._numbering = self._number_frames(contents)
             times: Sequence[int | None]
             if self._numbering:
                 times = self._numbering.times
@@ -73,6 +81,9 @@ class PyAVReader(BaseReader):
             if self.num_frames == 0:
                 raise VideoReadError('no frame in the video stream')
             self.times = in_seconds(times, self._stream.time_base)
+            if contents is not None:
+                self.fps = contents.rate
+                return
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
             self.stated_seconds = self._stated_seconds(stated)
@@ -109,11 +120,14 @@ class PyAVReader(BaseReader):
             self._source.seek(0)
         self._open()
 
-    def _number_frames(self) -> Numbering | None:
+    def _number_frames(self, contents: Contents | None) -> Numbering | None:
         """Number the frames by their times; None where they have to be counted."""
         codec = self._stream.codec_context
         demuxed = self._container.demux(self._stream)
         self._first_packet = next(demuxed)
+        if contents is not None:
+            table = [(entry.timestamp, entry.is_keyframe) for entry in self._stream.index_entries]
+            return number_by_table(table, contents)
         packets = packet_times(chain([self._first_packet], demuxed))
         # These store no times of showing; those made up are wrong where frames are reordered.
         if self._container.format.name in ('avi', 'asf') and codec.has_b_frames:
@@ -144,6 +158,17 @@ class PyAVReader(BaseReader):
         """See :class:`BaseReader`."""
         for index, frame in self._decoded(sorted(set(indices))):
             yield index, self._to_rgb(frame, short_side)
+
+    def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
+        """See :class:`BaseReader`."""
+        decoded = self._decoded(sorted(set(indices)))
+        frames = {index: self._to_planes(frame) for index, frame in decoded}
+        check_frames({index: luma for index, (luma, *_) in frames.items()}, indices)
+        lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
+        if len(set(colours)) > 1:
+            raise VideoReadError(f'the colour space changes within the video: {set(colours)}')
+        luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+        return sorted(frames), Planes(luma, chroma, *colours[0])
 
     def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """The wanted frames by seeking, and from the start of the file where that fails."""
@@ -255,3 +280,45 @@ class PyAVReader(BaseReader):
     def _to_rgb(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
         image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
         return upright(shrink(image, short_side), orientation(frame))
+
+    def _to_planes(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, tuple[int, bool]]:
+        """Luma (H, W) and chroma (2, ...), upright; colour space and whether the range is full."""
+        seen = orientation(frame)
+        if frame.format.name not in ('yuv420p', 'yuvj420p'):
+            is_rgb = frame.format.is_rgb or frame.format.has_palette
+            frame = self._reformatter.reformat(
+                frame,
+                format='yuv420p',
+                dst_colorspace=BT601 if is_rgb else frame.colorspace,
+                dst_color_range=LIMITED if is_rgb else frame.color_range,
+                threads=1,
+            )
+        luma, *chroma = (upright(_pixels(plane), seen) for plane in frame.planes)
+        full = frame.format.name == 'yuvj420p' or frame.color_range == FULL
+        return luma, np.stack(chroma), (int(frame.colorspace), full)
+
+
+def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """(height, width) uint8, without what the decoder keeps beside each line."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return lines[: plane.height, : plane.width]
+
+
+def contents_of(path: str) -> tuple[Contents, bool]:
+    """What is in a file, and whether a reader that is told so numbers the frames by the table.
+
+    Key frames are left out where the times of the packets do not tell which they are.
+
+    Raises:
+        VideoReadError, av.FFmpegError: The file cannot be read.
+    """
+    with closing(PyAVReader(path)) as reader:
+        numbering = reader._numbering
+        times = numbering.times if numbering else []
+        numbers = {time: number for number, time in enumerate(times)}
+        keys = [numbers.get(key.time) for key in numbering.keys] if numbering else []
+        known = tuple(key for key in keys if key is not None)
+        contents = Contents(reader.num_frames, reader.fps, known)
+    with suppress(VideoReadError), closing(PyAVReader(path, contents)) as reader:
+        return contents, reader._numbering == numbering
+    return contents, False

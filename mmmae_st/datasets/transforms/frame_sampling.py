@@ -1,5 +1,6 @@
 """Which frames a clip takes. Pure functions; V frames in the video, T in the clip."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,27 @@ def clip_span(clip_len: int, frame_interval: int, fps: float, target_fps: float)
 def random_start(num_frames: int, span: float, rng: np.random.Generator) -> float:
     """Start of a training clip, uniform in [0, max(V - span, 0))."""
     return rng.uniform(0, max(num_frames - span, 0))
+
+
+def window_starts(
+    num_frames: int, span: float, window: float, rngs: Sequence[np.random.Generator]
+) -> list[float]:
+    """Starts of training clips that lie together in a window of ``window`` frames.
+
+    Each of them alone is uniform in [0, max(V - span, 0)), as that of :func:`random_start`: the
+    window's place is drawn on a circle of twice that length, which is then folded in half, so that
+    no place is left out or favoured at the ends.
+
+    Args:
+        num_frames: V.
+        span: Length of a clip in frames.
+        window: Length of the window in frames, at least ``span``.
+        rngs: One for each clip; the first draws the place of the window, too.
+    """
+    room = max(num_frames - span, 0)
+    place = rngs[0].uniform(0, 2 * room)
+    starts = [place + rng.uniform(0, window - span) for rng in rngs]
+    return [abs((start + room) % (2 * room) - room) if room else 0.0 for start in starts]
 
 
 def uniform_starts(num_frames: int, span: float, num_clips: int) -> list[int]:

@@ -9,12 +9,13 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmmae_st.datasets.readers import (
-    BACKENDS,
     BaseReader,
     VideoReadError,
     call_with_timeout,
     open_video,
+    planes_of_rgb,
     read_errors,
+    require_backend,
 )
 from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms.frame_sampling import (
@@ -26,8 +27,10 @@ from mmmae_st.datasets.transforms.frame_sampling import (
     rate_varies,
     segment_frames,
     uniform_starts,
+    window_starts,
 )
 from mmmae_st.registry import TRANSFORMS
+from mmmae_st.uncut_clips import UncutClips
 
 UNREADABLE = ('error', 'blank')
 BLANK_SHAPE = (256, 256, 3)
@@ -39,9 +42,10 @@ SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
 class LoadClips(BaseTransform):
     """Read R clips of T frames from one video, decoding it once (repeated sampling).
 
-    Reads ``path``, ``sample_key`` and optionally ``frame_tmpl``. Adds ``clips`` (R lists of T
-    frames, (H, W, 3) uint8 RGB, shared between clips that take the same frame), ``frame_inds``
-    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)).
+    Reads ``path``, ``sample_key`` and optionally ``frame_tmpl`` or ``stored`` (StoredVideo, in
+    place of the file at ``path``). Adds ``clips`` (R lists of T frames, (H, W, 3) uint8 RGB, shared
+    between clips that take the same frame), ``frame_inds`` ((R, T) int64) and ``rngs`` (R
+    generators, seeded with (seed, epoch, index, view)).
 
     A video shorter than a clip repeats its last frame, and one of fewer frames a second than are
     asked for repeats others; each is warned of once. Where the frame rate varies (see
@@ -57,7 +61,7 @@ class LoadClips(BaseTransform):
             ``'segment_center'``: the central one (test; R must be 1). Defaults to 'random'.
         target_fps: Frame rate that ``frame_interval`` refers to; a video of another rate
             is sampled so that a clip lasts equally long. Defaults to 30.
-        backend: ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
+        backend: ``'pyav'``, ``'decord'`` or ``'torchcodec'``. Defaults to 'pyav'.
         backend_args: Arguments of mmengine's file backend. Defaults to None.
         unreadable: What an unreadable video comes to: ``'error'`` (default), by which the
             dataset replaces it or stops; or ``'blank'``, for validation and testing: black frames,
@@ -67,6 +71,12 @@ class LoadClips(BaseTransform):
         short_side: Bounds the memory of a worker: frames whose short side is at least
             twice as long are averaged down by a whole factor as they are decoded, to no less than
             this. Without, the clips of one 4K video take 1.6 GiB. Defaults to None.
+        window: Seconds of a video out of which all its R clips are taken (``'random'`` sampling
+            only), so that less is decoded. Each clip alone starts anywhere, as without, but the
+            clips of one video are more alike. Defaults to None, the whole video.
+        cut_on_device: ``clips`` are :class:`UncutClips`: crops, resizes and flips that follow are
+            drawn as ever and carried out by ``ClipDataPreprocessor`` on the device. Not with
+            ``short_side``. Defaults to False.
 
     Raises:
         ValueError: A bad argument.
@@ -85,6 +95,8 @@ class LoadClips(BaseTransform):
         unreadable: str = 'error',
         timeout: float = 120,
         short_side: int | None = None,
+        window: float | None = None,
+        cut_on_device: bool = False,
     ) -> None:
         counts = dict(clip_len=clip_len, frame_interval=frame_interval, num_clips=num_clips)
         if short_side is not None:
@@ -102,8 +114,17 @@ class LoadClips(BaseTransform):
             raise ValueError(f'unreadable must be one of {UNREADABLE}, got {unreadable!r}')
         if not timeout > 0:
             raise ValueError(f'timeout must be > 0, got {timeout!r}')
-        if backend not in BACKENDS:
-            raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+        require_backend(backend)
+        if window is not None and sampling != 'random':
+            raise ValueError(f"window goes with sampling='random' only, got {sampling!r}")
+        seconds = clip_len * frame_interval / target_fps
+        if window is not None and not window >= seconds:
+            raise ValueError(f'window must be at least a clip, {seconds:.4g} s, got {window!r}')
+        if cut_on_device and short_side is not None:
+            raise ValueError(
+                'short_side and cut_on_device exclude each other: prepare large videos with '
+                'tools/dataset_converters/prepare_videos.py'
+            )
         self.clip_len = clip_len
         self.frame_interval = frame_interval
         self.num_clips = num_clips
@@ -114,6 +135,8 @@ class LoadClips(BaseTransform):
         self.unreadable = unreadable
         self.timeout = timeout
         self.short_side = short_side
+        self.window = window
+        self.cut_on_device = cut_on_device
         # Which warnings were given: in shared memory, since one worker speaks for all.
         self._warned = torch.zeros(2, dtype=torch.bool, device='cpu').share_memory_()
 
@@ -127,31 +150,43 @@ class LoadClips(BaseTransform):
         """Add ``clips``, ``frame_inds`` and ``rngs``."""
         rngs = [view_rng(results['sample_key'], view) for view in range(self.num_clips)]
         try:
-            frame_inds, frames = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
+            frame_inds, clips = call_with_timeout(lambda: self.decode(results, rngs), self.timeout)
         except VideoReadError as error:
             if self.unreadable == 'error':
                 raise
             results['failures'].append((results['path'], str(error)))
             frame_inds = np.zeros((self.num_clips, self.clip_len), np.int64)
-            frames = {0: np.zeros(BLANK_SHAPE, np.uint8)}
-        results['clips'] = [[frames[index] for index in clip] for clip in frame_inds.tolist()]
+            blank = np.zeros(BLANK_SHAPE, np.uint8)
+            if self.cut_on_device:
+                clips = UncutClips(planes_of_rgb([blank]), frame_inds)
+            else:
+                clips = clips_of({0: blank}, frame_inds)
+        results['clips'] = clips
         results['frame_inds'] = frame_inds
         results['rngs'] = rngs
         return results
 
     def decode(
         self, results: dict, rngs: list[np.random.Generator]
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-        """Choose frames and read them: (R, T) frame numbers, frame number -> (H, W, 3) frame."""
+    ) -> tuple[np.ndarray, list[list[np.ndarray]] | UncutClips]:
+        """Choose frames and read them: (R, T) frame numbers, and the clips."""
         with (
             read_errors(),
             open_video(
-                results['path'], self.backend, results.get('frame_tmpl'), self.backend_args
+                results['path'],
+                self.backend,
+                results.get('frame_tmpl'),
+                self.backend_args,
+                results.get('stored'),
             ) as reader,
         ):
             frame_inds = self.sample(reader.num_frames, reader.fps, rngs, reader.times)
             self._warn_of_repeats(results['path'], reader)
-            return frame_inds, reader.read(frame_inds.ravel().tolist(), self.short_side)
+            wanted = frame_inds.ravel().tolist()
+            if not self.cut_on_device:
+                return frame_inds, clips_of(reader.read(wanted, self.short_side), frame_inds)
+            numbers, planes = reader.read_planes(wanted)
+            return frame_inds, UncutClips(planes, np.searchsorted(numbers, frame_inds))
 
     def sample(
         self,
@@ -176,7 +211,10 @@ class LoadClips(BaseTransform):
     def _dense(self, num_frames: int, fps: float, rngs: list[np.random.Generator]) -> np.ndarray:
         span = self._span(fps)
         starts: Sequence[float]
-        if self.sampling == 'random':
+        if self.window is not None:
+            window = self.window * (fps or self.target_fps)
+            starts = window_starts(num_frames, span, window, rngs)
+        elif self.sampling == 'random':
             starts = [random_start(num_frames, span, rng) for rng in rngs]
         else:
             starts = uniform_starts(num_frames, span, self.num_clips)
@@ -206,3 +244,8 @@ class LoadClips(BaseTransform):
             if applies and not self._warned[kind]:
                 self._warned[kind] = True
                 warnings.warn(f'{path} {text}. More such videos are not named')
+
+
+def clips_of(frames: dict[int, np.ndarray], frame_inds: np.ndarray) -> list[list[np.ndarray]]:
+    """R lists of T frames, shared between clips that take the same frame."""
+    return [[frames[index] for index in clip] for clip in frame_inds.tolist()]

@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform
 
 from mmmae_st.patching import token_grid
 from mmmae_st.registry import TRANSFORMS
+from mmmae_st.uncut_clips import clip_shape
 
 Grid = tuple[int, int, int]
 
@@ -118,9 +119,7 @@ class BaseMasking(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``ids_keep`` and ``grid``."""
-        clip = results['clips'][0]
-        shape = len(clip), *clip[0].shape[:2]
-        grid = token_grid(shape, self.tubelet_size, self.patch_size)
+        grid = token_grid(clip_shape(results['clips']), self.tubelet_size, self.patch_size)
         drawn = [self.draw(grid, rng) for rng in results['rngs']]
         if len({len(ids) for ids in drawn}) > 1:
             raise ValueError(

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
 
 from mmmae_st.registry import TRANSFORMS
+from mmmae_st.uncut_clips import UncutClips
 
 
 @TRANSFORMS.register_module()
@@ -16,7 +17,8 @@ class PackClips(BaseTransform):
 
     Returns a dict with
 
-    - ``inputs``: (R, C, T, H, W) uint8 tensor, a permuted view of (R, T, H, W, C) memory;
+    - ``inputs``: (R, C, T, H, W) uint8 tensor, a permuted view of (R, T, H, W, C) memory; or
+      :class:`UncutClips`, with ``LoadClips(cut_on_device=True)``;
     - ``ids_keep``: (R, K) int64 tensor, when a mask was drawn;
     - ``ids_predict``: (R, M') int64 tensor, with ``DecoderMasking``;
     - ``data_samples``: ``BaseDataElement`` with the metainfo ``path``, ``index``, ``epoch``,
@@ -29,7 +31,9 @@ class PackClips(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Pack one sample."""
-        clips = np.ascontiguousarray(results['clips'])
+        clips = results['clips']
+        if not isinstance(clips, UncutClips):
+            clips = torch.from_numpy(np.ascontiguousarray(clips)).permute(0, 4, 1, 2, 3)
         _, epoch, index = results['sample_key']
         meta = dict(
             path=results['path'],
@@ -38,7 +42,7 @@ class PackClips(BaseTransform):
             frame_inds=results['frame_inds'],
             failures=results['failures'],
         )
-        packed = dict(inputs=torch.from_numpy(clips).permute(0, 4, 1, 2, 3))
+        packed = dict(inputs=clips)
         if 'ids_keep' in results:
             packed['ids_keep'] = torch.from_numpy(results['ids_keep'])
             meta['grid'] = results['grid']

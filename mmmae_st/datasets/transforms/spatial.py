@@ -12,13 +12,13 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmmae_st.registry import TRANSFORMS
+from mmmae_st.uncut_clips import Box, UncutClips, clip_shape
 
 INTERPOLATIONS = {
     'bilinear': cv2.INTER_LINEAR,
     'bicubic': cv2.INTER_CUBIC,
     'area': cv2.INTER_AREA,
 }
-Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def random_resized_box(
@@ -45,9 +45,19 @@ def random_resized_box(
 
 
 def crop_resize(
-    clips: Sequence, boxes: Sequence[Box], size: tuple[int, int], interpolation: int
-) -> np.ndarray:
-    """Cut one box out of each clip and resize it to ``size`` (h, w): (R, T, h, w, 3) uint8."""
+    clips: Sequence | UncutClips,
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    interpolation: str = 'bilinear',
+) -> np.ndarray | UncutClips:
+    """Cut one box out of each clip and resize it to ``size`` (h, w).
+
+    Returns:
+        (R, T, h, w, 3) uint8, or what was given uncut still uncut.
+    """
+    if isinstance(clips, UncutClips):
+        return clips.cropped(boxes, size, interpolation)
+    flag = INTERPOLATIONS[interpolation]
     out = np.empty((len(clips), len(clips[0]), *size, 3), np.uint8)
     for clip, (top, left, h, w), out_clip in zip(clips, boxes, out, strict=True):
         for frame, out_frame in zip(clip, out_clip, strict=True):
@@ -55,7 +65,7 @@ def crop_resize(
             if (h, w) == size:
                 out_frame[:] = part
             else:
-                cv2.resize(part, size[::-1], dst=out_frame, interpolation=interpolation)
+                cv2.resize(part, size[::-1], dst=out_frame, interpolation=flag)
     return out
 
 
@@ -65,10 +75,10 @@ def _check_size(name: str, value: int) -> int:
     return value
 
 
-def _check_interpolation(value: str) -> int:
+def _check_interpolation(value: str) -> str:
     if value not in INTERPOLATIONS:
         raise ValueError(f'interpolation must be one of {list(INTERPOLATIONS)}, got {value!r}')
-    return INTERPOLATIONS[value]
+    return value
 
 
 def _check_fits(size: int, height: int, width: int) -> None:
@@ -108,7 +118,7 @@ class ClipRandomResizedCrop(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Replace ``clips``."""
-        height, width = results['clips'][0][0].shape[:2]
+        _, height, width = clip_shape(results['clips'])
         boxes = [
             random_resized_box(height, width, self.scale, self.ratio, rng)
             for rng in results['rngs']
@@ -134,7 +144,7 @@ class ClipResize(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace ``clips``."""
         clips = results['clips']
-        height, width = clips[0][0].shape[:2]
+        _, height, width = clip_shape(clips)
         short = min(height, width)
         size = (height * self.short_side // short, width * self.short_side // short)
         boxes = [(0, 0, height, width)] * len(clips)
@@ -156,11 +166,11 @@ class ClipCenterCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace ``clips``."""
         clips = results['clips']
-        height, width = clips[0][0].shape[:2]
+        _, height, width = clip_shape(clips)
         _check_fits(self.size, height, width)
         top, left = (math.ceil((side - self.size) / 2) for side in (height, width))
         boxes = [(top, left, self.size, self.size)] * len(clips)
-        results['clips'] = crop_resize(clips, boxes, (self.size, self.size), cv2.INTER_LINEAR)
+        results['clips'] = crop_resize(clips, boxes, (self.size, self.size))
         return results
 
 
@@ -177,7 +187,7 @@ class ClipThreeCrop(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Replace ``clips`` and repeat ``frame_inds`` and ``rngs``."""
-        height, width = results['clips'][0][0].shape[:2]
+        _, height, width = clip_shape(results['clips'])
         _check_fits(self.size, height, width)
         boxes = [
             (top, left, self.size, self.size)
@@ -188,7 +198,6 @@ class ClipThreeCrop(BaseTransform):
             [results['clips'][view] for view in views],
             boxes * len(results['clips']),
             (self.size, self.size),
-            cv2.INTER_LINEAR,
         )
         results['frame_inds'] = results['frame_inds'][views]
         results['rngs'] = [results['rngs'][view] for view in views]
@@ -219,9 +228,11 @@ class ClipFlip(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace the clips that are flipped."""
         clips = results['clips']
-        for view, rng in enumerate(results['rngs']):
-            if rng.random() >= self.prob:
-                continue
+        flips = [rng.random() < self.prob for rng in results['rngs']]
+        if isinstance(clips, UncutClips):
+            results['clips'] = clips.flipped(flips)
+            return results
+        for view in np.flatnonzero(flips):
             if isinstance(clips, np.ndarray):  # ours alone: in place
                 for frame in clips[view]:
                     cv2.flip(frame, 1, dst=frame)

@@ -12,6 +12,7 @@ from mmmae_st.datasets.transforms.frame_sampling import (
     rate_varies,
     segment_frames,
     uniform_starts,
+    window_starts,
 )
 
 
@@ -90,3 +91,24 @@ def test_frames_shown_at_a_constant_rate():
         [1, 2, 3],
     ]
     assert num_shown(times, 10) == 8  # the last frame lasts as long as the others on average
+
+
+@pytest.mark.parametrize('window', [64, 100, 290, 1000])
+def test_each_clip_of_a_window_is_uniform_alone_and_near_the_others(window):
+    room, drawn = 300 - 64, []
+    for seed in range(4000):
+        rngs = [np.random.default_rng((seed, view)) for view in range(3)]
+        drawn.append(window_starts(300, 64, window, rngs))
+    starts = np.array(drawn)
+    assert starts.min() >= 0 and starts.max() <= room
+    assert np.ptp(starts, axis=1).max() <= window - 64
+    for view in starts.T:
+        counts, _ = np.histogram(view, bins=8, range=(0, room))
+        assert np.abs(counts / 500 - 1).max() < 0.2  # 4.5 deviations
+    if window == 100:  # without a window they are a third of the video apart
+        assert np.ptp(starts, axis=1).mean() < 20
+
+
+def test_a_window_in_a_video_shorter_than_a_clip():
+    rngs = [np.random.default_rng(view) for view in range(3)]
+    assert window_starts(40, 64, 100, rngs) == [0, 0, 0]

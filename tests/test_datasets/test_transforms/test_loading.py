@@ -195,3 +195,16 @@ def test_a_decoder_that_hangs(clips, record, monkeypatch):
 def test_bad_arguments(args, message):
     with pytest.raises(ValueError, match=message):
         LoadClips(**args)
+
+
+def test_clips_out_of_one_window(clips, record):
+    load = LoadClips(clip_len=4, frame_interval=2, num_clips=4, window=0.4)
+    inds = [load(record(clips['plain'], epoch=epoch))['frame_inds'] for epoch in range(40)]
+    assert max(np.ptp(clip[:, 0]) for clip in inds) <= 4  # 12 frames for clips of 8
+    assert np.ptp([clip[0, 0] for clip in inds]) > 25  # of 32 places, over the epochs
+    for wrong, message in (
+        (dict(window=0.2), r'window must be at least a clip, 0.2667 s, got 0.2'),
+        (dict(window=1, sampling='uniform'), "window goes with sampling='random' only"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LoadClips(clip_len=4, frame_interval=2, **wrong)

@@ -21,6 +21,7 @@ from mmmae_st.datasets.readers.container import (
     video_stream,
 )
 from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.datasets.transforms.loading import clips_of
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,19 @@ class ReferenceLoad(LoadClips):
             backend=load.backend,
             timeout=load.timeout,
             short_side=load.short_side,
+            window=load.window,
         )
         self.infos = infos
 
     def decode(
         self, results: dict, rngs: list[np.random.Generator]
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    ) -> tuple[np.ndarray, list[list[np.ndarray]]]:
         """See :class:`LoadClips`."""
         info = self.infos[results['path']]
         frame_inds = self.sample(info.num_frames, info.fps, rngs, info.seconds)
         with read_errors():
-            return frame_inds, self.fetch(results['path'], info, frame_inds)
+            frames = self.fetch(results['path'], info, frame_inds)
+        return frame_inds, clips_of(frames, frame_inds)
 
     @abstractmethod
     def fetch(self, path: str, info: VideoInfo, frame_inds: np.ndarray) -> dict[int, np.ndarray]:
