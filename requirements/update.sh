@@ -9,5 +9,5 @@ compile=(uv pip compile --universal --python-version 3.10 --no-annotate --quiet 
          --constraints requirements/pins.in --overrides requirements/overrides.in
          requirements/runtime.in requirements/headless.in)
 "${compile[@]}" requirements/lite.in --output-file requirements/core.txt
-"${compile[@]}" requirements/detection.in requirements/export.in requirements/tests.in \
-    --output-file requirements/tests.txt
+"${compile[@]}" requirements/detection.in requirements/export.in requirements/docs.in \
+    requirements/tests.in --output-file requirements/tests.txt

@@ -1,12 +1,14 @@
 """Who draws with which seed in a training run, and why no two of them draw alike.
 
-| who                                                   | words of the seed                 |
-|-------------------------------------------------------|-----------------------------------|
-| a view of a sample: frames, crop, flip, ... its mask  | seed, epoch, index, view          |
-| which videos replace one that cannot be read          | seed, epoch, index, 0, 1          |
-| the mask of a view in fine-tuning                     | seed, epoch, index, view, 0, 2    |
-| Python, NumPy and PyTorch in a step: mixup, dropout   | seed, iteration, rank             |
-| order of the videos (mmengine's ``DefaultSampler``)   | seed + epoch, for PyTorch         |
+===================================================== =================================
+who                                                   words of the seed
+===================================================== =================================
+a view of a sample: frames, crop, flip, ... its mask  seed, epoch, index, view
+which videos replace one that cannot be read          seed, epoch, index, 0, 1
+the mask of a view in fine-tuning                     seed, epoch, index, view, 0, 2
+Python, NumPy and PyTorch in a step: mixup, dropout   seed, iteration, rank
+order of the videos (mmengine's ``DefaultSampler``)   seed + epoch, for PyTorch
+===================================================== =================================
 
 NumPy's generators of different words are independent, and so are those of different numbers of
 words from four on (fewer are filled up with zeros). The first three rows have four, five and six.

@@ -92,7 +92,7 @@ class MAEHead(BaseModule):
         return torch.stack([video[:, :, frame] for frame in frames], dim=2)
 
     def pixel_patches(self, video: Tensor, ids: Tensor | None) -> Tensor:
-        """Raw pixels (B, M, u'*p*q*C) float32 of the predicted frames of the named patches."""
+        """Raw pixels (B, M, V) float32 of the predicted frames of the named patches."""
         patches = select_patches(
             self.select_frames(video), ids, self.target_tubelet, self.patch_size
         )
