@@ -22,6 +22,7 @@ PROGRAMS = {
     'list': 'dataset_converters/build_file_list.py',
     'check': 'dataset_converters/check_videos.py',
     'prepare': 'dataset_converters/prepare_videos.py',
+    'pack': 'dataset_converters/pack_videos.py',
     'extract-frames': 'dataset_converters/extract_frames.py',
     'make-clips': 'dataset_converters/make_synthetic_clips.py',
     'info': 'info.py',
