@@ -6,26 +6,25 @@ Long, and in need of a package index, or of uv's cache: ``-m long``.
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from support.source import ROOT, copy_source
+from support.source import copy_source
 
-UV = shutil.which('uv') or str(ROOT / '.uv' / 'bin' / 'uv')
 SET_UP = 'set -Eeuo pipefail; source tools/environment.sh; provide_core_environment'
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def interpreter(version):
-    """Path of a Python of this version; None where there is none."""
-    if not os.path.exists(UV):
-        return None
-    found = subprocess.run(
-        [UV, 'python', 'find', '--no-python-downloads', '--no-project', '--system', version],
-        capture_output=True,
-        text=True,
-    )
-    return found.stdout.strip() if found.returncode == 0 else None
+    """Path of a Python of this version that starts; None where there is none."""
+    found = [shutil.which(f'python{version}')]
+    found += Path.home().glob(f'.pyenv/versions/{version}*/bin/python')
+    found += Path.home().glob(f'.local/share/uv/python/cpython-{version}*/bin/python')
+    for path in filter(None, found):  # a shim of pyenv may start none
+        if subprocess.run([path, '-c', ''], capture_output=True).returncode == 0:
+            return str(path)
+    return None
 
 
 @pytest.mark.parametrize('version', ['3.10', '3.11', '3.12', '3.13', '3.14'])
