@@ -167,8 +167,8 @@ class PyAVReader(BaseReader):
         lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
         if len(set(colours)) > 1:
             raise VideoReadError(f'the colour space changes within the video: {set(colours)}')
-        stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
-        return sorted(frames), Planes(*stacks, *colours[0])
+        luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+        return sorted(frames), Planes(luma, chroma, *colours[0])
 
     def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """The wanted frames by seeking, and from the start of the file where that fails."""
@@ -300,7 +300,7 @@ class PyAVReader(BaseReader):
 
 def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
     """(height, width) uint8, without what the decoder keeps beside each line."""
-    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return lines[: plane.height, : plane.width]
 
 
