@@ -32,6 +32,7 @@ PROGRAMS = {
     'publish': 'model_converters/publish_model.py',
     'print-config': 'analysis_tools/print_config.py',
     'flops': 'analysis_tools/get_flops.py',
+    'plan': 'analysis_tools/plan_run.py',
     'plot-schedules': 'analysis_tools/plot_schedules.py',
     'logs': 'analysis_tools/analyze_logs.py',
     'monitor': 'analysis_tools/monitor.py',
