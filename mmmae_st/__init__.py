@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from mmmae_st.apis.action_inferencer import ActionInferencer
     from mmmae_st.apis.feature_inferencer import FeatureInferencer
     from mmmae_st.apis.load import load_autoencoder, load_encoder
+    from mmmae_st.apis.long_feature_inferencer import LongFeatureInferencer
     from mmmae_st.apis.models import get_model, list_models
     from mmmae_st.apis.reconstruction_inferencer import ReconstructionInferencer
 
 _HOMES = {
     'ActionInferencer': 'action_inferencer',
     'FeatureInferencer': 'feature_inferencer',
+    'LongFeatureInferencer': 'long_feature_inferencer',
     'ReconstructionInferencer': 'reconstruction_inferencer',
     'get_model': 'models',
     'list_models': 'models',
@@ -34,6 +36,7 @@ _HOMES = {
 __all__ = [
     'ActionInferencer',
     'FeatureInferencer',
+    'LongFeatureInferencer',
     'ReconstructionInferencer',
     '__version__',
     'get_model',

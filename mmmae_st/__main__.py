@@ -33,6 +33,7 @@ PROGRAMS = {
     'flops': 'analysis_tools/get_flops.py',
     'plot-schedules': 'analysis_tools/plot_schedules.py',
     'logs': 'analysis_tools/analyze_logs.py',
+    'monitor': 'analysis_tools/monitor.py',
     'benchmark-step': 'analysis_tools/benchmark_step.py',
     'benchmark-loader': 'analysis_tools/benchmark_loader.py',
     'browse': 'visualizations/browse_dataset.py',

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -118,13 +119,17 @@ def exit_with_failures(found: Iterable[Mapping[str, Any]]) -> None:
 def short_errors() -> Iterator[None]:
     """End the program with one line for what the user can mend, as argparse does.
 
-    Files that are missing or cannot be read, and arguments out of range. Anything else is a
-    defect and keeps its traceback.
+    Files that are missing or cannot be read, and arguments out of range. Ctrl-C ends it with one
+    line, too, and status 130. Anything else is a defect and keeps its traceback.
     """
+    program = os.path.basename(sys.argv[0])
     try:
         yield
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
         sys.stdout = open(os.devnull, 'w')  # noqa: SIM115  open until the end
         sys.exit(1)
     except (OSError, ValueError, VideoReadError) as error:
-        sys.exit(f'{os.path.basename(sys.argv[0])}: error: {error}')
+        sys.exit(f'{program}: error: {error}')

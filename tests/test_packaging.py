@@ -97,7 +97,9 @@ def test_the_wheel_has_the_version_and_requirements_of_the_source(wheel):
     for rule in RULES:
         assert set(plain[rule.package].split(',')) == set(rule.accepted.split(','))
     extras = set(re.findall(r'^Provides-Extra: (.*)$', metadata, re.MULTILINE))
-    assert extras == {'lite', 'finetune', 'detection', 'export', 'docs', 'tests'}
+    assert extras == {
+        *('lite', 'finetune', 'detection', 'export', 'transformers', 'docs', 'tests'),
+    }
     assert re.search(r'^Requires-Python: >=3.10$', metadata, re.MULTILINE)
 
 

@@ -28,6 +28,7 @@ from mmmae_st.apis.load import load_encoder
 from mmmae_st.datasets.transforms import LoadClips, PackClips
 from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT, SpatiotemporalMAE
+from mmmae_st.precision import Amp
 
 OUTPUTS = ('pooled', 'spatial', 'tokens')
 EncoderSource = str | Path | SpatiotemporalMAE | tuple[SpacetimeViT, ClipDataPreprocessor]
@@ -58,6 +59,7 @@ class ClipEncoder(nn.Module):
         output: ``'pooled'`` (B, D), the norm of the mean of the patch tokens; ``'spatial'``
             (B, h, w, D), the mean over time of the normed tokens; ``'tokens'`` (B, t, h, w, D).
         layer: Number of the block whose tokens are taken; negative ones count from the last.
+        amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -70,6 +72,7 @@ class ClipEncoder(nn.Module):
         config: Config | None = None,
         output: str = 'pooled',
         layer: int = -1,
+        amp: Amp = False,
     ) -> None:
         super().__init__()
         if output not in OUTPUTS:
@@ -87,6 +90,7 @@ class ClipEncoder(nn.Module):
         self.preprocessor: ClipDataPreprocessor = preprocessor
         self.output = output
         self.layer = layer
+        self.amp = amp
         self.eval()
 
     @torch.inference_mode()
@@ -95,8 +99,8 @@ class ClipEncoder(nn.Module):
         video = self.preprocessor(dict(inputs=clips))['inputs']
         (tokens,) = self.encoder.forward_intermediates(video, [self.layer], intermediates_only=True)
         if self.output == 'pooled':
-            return self.encoder.norm(tokens.mean(dim=1)).float()
-        tokens = self.encoder.norm(tokens).unflatten(1, self.encoder.token_grid(video)).float()
+            return self.encoder.norm(tokens.mean(dim=1))
+        tokens = self.encoder.norm(tokens).unflatten(1, self.encoder.token_grid(video))
         return tokens.mean(dim=1) if self.output == 'spatial' else tokens
 
 
@@ -112,6 +116,7 @@ class FeatureInferencer:
         layer: Number of the block, the last by default.
         views: Clips spread over each file; their features are averaged.
         frame_interval: Frames from one to the next, at 30 a second.
+        amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
         show_progress: Show a bar (on a terminal only).
 
     Raises:
@@ -128,9 +133,10 @@ class FeatureInferencer:
         layer: int = -1,
         views: int = 1,
         frame_interval: int = 4,
+        amp: Amp = False,
         show_progress: bool = True,
     ) -> None:
-        self.encoder = ClipEncoder(model, config, output, layer).to(to_cuda_if_any(device))
+        self.encoder = ClipEncoder(model, config, output, layer, amp).to(to_cuda_if_any(device))
         num_frames, size = square_size(self.encoder.encoder)
         self.load = LoadClips(
             num_frames, frame_interval, views, sampling='uniform', unreadable='blank'

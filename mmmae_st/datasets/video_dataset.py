@@ -1,5 +1,6 @@
 """Records of videos, and the rule for those that cannot be read. Nothing is decoded here."""
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.datasets.readers.frame_folder import frame_pattern
 from mmmae_st.datasets.records import RecordList
 from mmmae_st.datasets.sample_key import SampleKey, replacement_rng
+from mmmae_st.datasets.shards import ENDING, ShardIndex
 from mmmae_st.registry import DATASETS, TRANSFORMS
 
 NO_EPOCH = (
@@ -32,7 +34,7 @@ class UnreadableVideoError(RuntimeError):
 
 @DATASETS.register_module()
 class VideoDataset(BaseDataset):
-    """Videos from an annotation list, a folder, or folders of raw frames.
+    """Videos from an annotation list, a folder, tar files with an index, or folders of raw frames.
 
     A sample is a pure function of (seed, epoch, index): ``dataset[(epoch, index)]`` is the same in
     any process, whatever was read before. ``dataset[index]`` is epoch 0; a worker of a loader, and
@@ -45,9 +47,12 @@ class VideoDataset(BaseDataset):
 
     Args:
         ann_file: Annotation list, one ``path`` or ``path label`` a line, relative to
-            ``data_root``. Empty: scan the folder. Defaults to ''.
+            ``data_root``. Empty: scan the folder. An index (``.npz``) of videos packed by
+            ``tools/dataset_converters/pack_videos.py``: they are read out of the tar files beside
+            it. Defaults to ''.
         data_root: Root of all paths; none may leave it. Defaults to ''.
-        data_prefix: ``dict(video=...)``: the videos' folder, relative to ``data_root``.
+        data_prefix: ``dict(video=...)``: the folder of the videos, or of the tar files where they
+            are not beside their index; relative to ``data_root``.
         pipeline: Transforms.
         seed: Seed of everything random in the samples, >= 0. Defaults to 0.
         delimiter: What parts path and label. Defaults to None, which means: found
@@ -99,7 +104,10 @@ class VideoDataset(BaseDataset):
             raise ValueError(f'max_refetch must be an integer >= 0, got {max_refetch!r}')
         if frame_tmpl is not None:
             frame_pattern(frame_tmpl)
+            if ann_file.endswith(ENDING):
+                raise ValueError(f'frame_tmpl must be None with an index, got {frame_tmpl!r}')
         self._without_epoch = 0
+        self._has_prefix = bool(prefix['video'])
         self.seed = seed
         self.delimiter = delimiter
         self.extensions = extensions
@@ -118,9 +126,11 @@ class VideoDataset(BaseDataset):
 
     def load_data_list(self) -> Sequence[dict]:
         """Records with ``path``, and ``label`` when the list has labels."""
+        self.serialize_data = False  # the lists of records are small and shared as they are
         folder = self.data_prefix['video']
+        if self.ann_file.endswith(ENDING):
+            return self._load_index(folder if self._has_prefix else '')
         require_enough_frames(folder, self.pipeline.transforms)
-        self.serialize_data = False  # a RecordList is small and shared as it is
         if self.ann_file:
             records = read_list(
                 self.ann_file, self.delimiter, self.frame_tmpl is not None, self.backend_args
@@ -130,8 +140,17 @@ class VideoDataset(BaseDataset):
             records = scan_folder(folder, self.extensions, self.frame_tmpl, self.backend_args)
         return records.below(folder, self.backend_args)
 
+    def _load_index(self, folder: str) -> ShardIndex:
+        records = ShardIndex(self.ann_file, folder, self.backend_args)
+        transforms = self.pipeline.transforms
+        require_enough_frames(os.path.dirname(self.ann_file), transforms)
+        loading = (t.backend_args for t in transforms if hasattr(t, 'backend_args'))
+        records.require_shards(next(loading, self.backend_args))
+        return records
+
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> Sequence[dict]:
-        if isinstance(self.data_list, RecordList) and not isinstance(indices, int):
+        is_shared = isinstance(self.data_list, (RecordList, ShardIndex))
+        if is_shared and not isinstance(indices, int):
             return self.data_list[indices]
         return super()._get_unserialized_subset(indices)
 

@@ -205,14 +205,7 @@ def _digest(
     settings: list,
 ) -> str:
     digest = hashlib.sha256(repr(settings).encode())
-    for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().numpy().tobytes())
-    for name, module in backbone.named_modules():  # heads, epsilons, token grids
-        plain = {key: value for key, value in vars(module).items() if isinstance(value, PLAIN)}
-        digest.update(f'{name} {type(module).__name__} {sorted(plain.items())}'.encode())
-    for name, tensor in sorted(preprocessor.named_buffers()):
-        digest.update(f'{name} {tensor.flatten().tolist()}'.encode())
+    add_encoder(digest, backbone, preprocessor)
     dataset: Any = loader.dataset
     digest.update(f'seed {getattr(dataset, "seed", None)}'.encode())
     for transform in dataset.pipeline.transforms:
@@ -222,6 +215,20 @@ def _digest(
         path = record['path']
         digest.update(f'{path} {record["label"]} {size_and_time(path)}\n'.encode())
     return digest.hexdigest()[:16]
+
+
+def add_encoder(
+    digest: 'hashlib._Hash', backbone: SpacetimeViT, preprocessor: BaseDataPreprocessor
+) -> None:
+    """Add to a hash all that the features of an encoder depend on, its weights included."""
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    for name, module in backbone.named_modules():  # heads, epsilons, token grids
+        plain = {key: value for key, value in vars(module).items() if isinstance(value, PLAIN)}
+        digest.update(f'{name} {type(module).__name__} {sorted(plain.items())}'.encode())
+    for name, tensor in sorted(preprocessor.named_buffers()):
+        digest.update(f'{name} {tensor.flatten().tolist()}'.encode())
 
 
 def size_and_time(path: str) -> list[tuple[str, int, int]]:

@@ -19,6 +19,7 @@ ARCHS = {
     'large': Arch(1024, 24, 16),
     'huge': Arch(1280, 32, 16),
     'giant': Arch(1408, 40, 16),  # of VideoMAE V2, with patch_size=14 and mlp_ratio=48/11
+    'giant_xformers': Arch(1408, 40, 22),  # ViT-g of V-JEPA 2, with patch_size=16, mlp_ratio=48/11
 }
 
 

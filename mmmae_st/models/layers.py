@@ -8,6 +8,7 @@ from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmmae_st.models.rotary import Rotation, rotate
 from mmmae_st.patching import select_patches
 
 
@@ -58,8 +59,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
         self.proj = nn.Linear(embed_dims, embed_dims)
 
-    def forward(self, x_BLD: Tensor, num_queries: int | None = None) -> Tensor:
-        """Attend from every token, or from the last ``num_queries`` only: (B, L or Q, D)."""
+    def forward(
+        self, x_BLD: Tensor, num_queries: int | None = None, rotation: Rotation | None = None
+    ) -> Tensor:
+        """Attend from every token, or from the last ``num_queries`` only: (B, L or Q, D).
+
+        With ``rotation``, which is of all tokens, from every token.
+        """
         if num_queries is None:
             q, k, v = self.qkv(x_BLD).chunk(3, dim=-1)
         else:
@@ -68,6 +74,8 @@ class Attention(nn.Module):
             q = F.linear(x_BLD[:, -num_queries:], weight[:width], bias[:width])
             k, v = F.linear(x_BLD, weight[width:], bias[width:]).chunk(2, dim=-1)
         q, k, v = (y.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for y in (q, k, v))
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
         out = F.scaled_dot_product_attention(q, k, v)
         return self.proj(out.transpose(1, 2).flatten(2))
 
@@ -98,27 +106,34 @@ class Block(nn.Module):
         self.mlp = Mlp(embed_dims, int(embed_dims * mlp_ratio))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
-    def forward(self, x_BLD: Tensor, num_queries: int | None = None) -> Tensor:
+    def forward(
+        self, x_BLD: Tensor, num_queries: int | None = None, rotation: Rotation | None = None
+    ) -> Tensor:
         """Tokens (B, L, D), or only the last ``num_queries`` of them."""
         residual = x_BLD if num_queries is None else x_BLD[:, -num_queries:]
-        x = residual + self.drop_path(self.attn(self.norm1(x_BLD), num_queries))
+        x = residual + self.drop_path(self.attn(self.norm1(x_BLD), num_queries, rotation))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 def run_blocks(
-    blocks: nn.ModuleList, x_BLD: Tensor, with_cp: bool, num_queries: int | None = None
+    blocks: nn.ModuleList,
+    x_BLD: Tensor,
+    with_cp: bool,
+    num_queries: int | None = None,
+    rotation: Rotation | None = None,
 ) -> Tensor:
     """Apply the blocks in turn, the last one to the last ``num_queries`` tokens only.
 
     With ``with_cp`` the activations inside a block are recomputed in the backward pass.
+    ``rotation`` turns the queries and keys of every block.
     """
     last = len(blocks) - 1
     for i, block in enumerate(blocks):
         queries = num_queries if i == last else None
         if with_cp and x_BLD.requires_grad:
-            x_BLD = checkpoint(block, x_BLD, queries, use_reentrant=False)
+            x_BLD = checkpoint(block, x_BLD, queries, rotation, use_reentrant=False)
         else:
-            x_BLD = block(x_BLD, queries)
+            x_BLD = block(x_BLD, queries, rotation)
     return x_BLD
 
 

@@ -4,6 +4,7 @@ Dimensions: B clips, C channels, T H W frames and pixels, t h w the token grid, 
 K kept tokens, M mask tokens, D width.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.layers import Block, PatchEmbed, init_transformer, require_positive, run_blocks
-from mmmae_st.models.position_embedding import PositionEmbedding
+from mmmae_st.models.position_embedding import POS_EMBEDS, PositionEmbedding
+from mmmae_st.models.rotary import RotaryEmbedding, Rotation
 from mmmae_st.models.weights import init_pretrained
 from mmmae_st.patching import token_grid
 from mmmae_st.registry import MODELS
@@ -26,7 +28,8 @@ class SpacetimeViT(BaseModule):
     """Vision transformer for video (arXiv 2205.09113, section 3).
 
     The same class encodes the visible patches in pretraining (``ids_keep``) and whole clips
-    afterwards. Clips may be longer, larger or not square: position embeddings are resampled.
+    afterwards. Clips may be longer, larger or not square: position embeddings are resampled,
+    rotary ones go on.
 
     Args:
         arch: A name in ``ARCHS``, or a dict with ``embed_dims``, ``depth`` and ``num_heads``.
@@ -35,7 +38,8 @@ class SpacetimeViT(BaseModule):
         patch_size: Height and width of a patch in pixels.
         tubelet_size: Frames of a patch.
         in_channels: Channels of the clip.
-        pos_embed: ``'separable'`` (default), ``'joint'`` or ``'sincos'``.
+        pos_embed: ``'separable'`` (default), ``'joint'`` or ``'sincos'``; ``'rope'`` turns queries
+            and keys as in V-JEPA 2, without a class token.
         with_cls_token: Prepend a class token.
         with_mask_token: Hold a mask token, for encoders that also process removed patches
             (the dense encoder of Table 1).
@@ -74,6 +78,10 @@ class SpacetimeViT(BaseModule):
             raise ValueError(f'out_type must be one of {OUT_TYPES}, got {out_type!r}')
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
+        if pos_embed not in (*POS_EMBEDS, 'rope'):
+            raise ValueError(f'pos_embed must be one of {(*POS_EMBEDS, "rope")}, got {pos_embed!r}')
+        if pos_embed == 'rope' and with_cls_token:
+            raise ValueError("pos_embed='rope' needs with_cls_token=False: it has no class token")
         require_positive(
             patch_size=patch_size,
             tubelet_size=tubelet_size,
@@ -95,8 +103,10 @@ class SpacetimeViT(BaseModule):
         self.patch_embed = PatchEmbed(
             in_channels, width, tubelet_size=tubelet_size, patch_size=patch_size
         )
-        self.pos_embed = PositionEmbedding(
-            width, self.grid, kind=pos_embed, with_cls_token=with_cls_token
+        self.pos_embed = (
+            RotaryEmbedding(width // num_heads, self.grid)
+            if pos_embed == 'rope'
+            else PositionEmbedding(width, self.grid, kind=pos_embed, with_cls_token=with_cls_token)
         )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if with_cls_token else None
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width)) if with_mask_token else None
@@ -115,8 +125,8 @@ class SpacetimeViT(BaseModule):
     def init_weights(self) -> None:
         """Load ``init_cfg=dict(type='Pretrained', checkpoint=...)`` if there is one.
 
-        Files of this project, mae_st, PySlowFast, VideoMAE and image MAE are recognised, and
-        refused unless they fill the encoder; see ``weights.load_pretrained``.
+        Files of this project, mae_st, PySlowFast, VideoMAE, V-JEPA 2 and image MAE are recognised,
+        and refused unless they fill the encoder; see ``weights.load_pretrained``.
         """
         if not init_pretrained(self):
             super().init_weights()
@@ -172,7 +182,9 @@ class SpacetimeViT(BaseModule):
         grid = self.token_grid(x)
         if self.out_type == 'featmap' and ids_keep is not None:
             raise ValueError("out_type='featmap' needs all patches: ids_keep must be None")
-        tokens = run_blocks(self.blocks, self._embed(x, ids_keep, ids_predict), self.with_cp)
+        rotation = self._rotation(x, ids_keep, ids_predict)
+        tokens = self._embed(x, ids_keep, ids_predict)
+        tokens = run_blocks(self.blocks, tokens, self.with_cp, rotation=rotation)
 
         if self.out_type in ('tokens', 'raw'):
             return self.norm(tokens)
@@ -218,9 +230,12 @@ class SpacetimeViT(BaseModule):
         if output_fmt == 'NCTHW' and ids_keep is not None:
             raise ValueError("output_fmt='NCTHW' needs all patches: ids_keep must be None")
         found: list[Any] = []
+        rotation = self._rotation(x, ids_keep)
         tokens, start, prefix = self._embed(x, ids_keep), 0, int(self.with_cls_token)
         for index in self._block_numbers(indices):
-            tokens = run_blocks(self.blocks[start : index + 1], tokens, self.with_cp)
+            tokens = run_blocks(
+                self.blocks[start : index + 1], tokens, self.with_cp, rotation=rotation
+            )
             start = index + 1
             given = self.norm(tokens) if norm else tokens
             patches = given[:, prefix:]
@@ -229,18 +244,23 @@ class SpacetimeViT(BaseModule):
             found.append((patches, given[:, :prefix]) if return_prefix_tokens else patches)
         if intermediates_only:
             return found
-        return self.norm(run_blocks(self.blocks[start:], tokens, self.with_cp)), found
+        tokens = run_blocks(self.blocks[start:], tokens, self.with_cp, rotation=rotation)
+        return self.norm(tokens), found
 
     def _embed(
         self, x: Tensor, ids_keep: Tensor | None, ids_predict: Tensor | None = None
     ) -> Tensor:
         """What the first block gets, see ``forward``."""
-        grid = self.token_grid(x)
-        tokens = self.patch_embed(x, ids_keep) + self.pos_embed(grid, ids_keep)
+        tokens = self.patch_embed(x, ids_keep)
+        rotary, grid = isinstance(self.pos_embed, RotaryEmbedding), self.token_grid(x)
+        if not rotary:
+            tokens = tokens + self.pos_embed(grid, ids_keep)
         if ids_predict is not None:
             if self.mask_token is None:
                 raise ValueError('ids_predict was given: build the encoder with_mask_token=True')
-            masks = self.mask_token + self.pos_embed(grid, ids_predict)
+            masks = self.mask_token.expand(*ids_predict.shape, -1)
+            if not rotary:
+                masks = masks + self.pos_embed(grid, ids_predict)
             tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
         if self.cls_token is not None:
             cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
@@ -262,3 +282,15 @@ class SpacetimeViT(BaseModule):
         if wrong or not indices:
             raise ValueError(f'indices must be in [{-depth}, {depth - 1}], got {list(indices)}')
         return sorted({index % depth for index in indices})
+
+    def _rotation(
+        self, x: Tensor, ids_keep: Tensor | None, ids_predict: Tensor | None = None
+    ) -> Rotation | None:
+        """By what the blocks turn the tokens of ``_embed``; None without rotary positions."""
+        if not isinstance(self.pos_embed, RotaryEmbedding):
+            return None
+        grid = self.token_grid(x)
+        ids = torch.arange(math.prod(grid), device=x.device)[None] if ids_keep is None else ids_keep
+        if ids_predict is not None:
+            ids = torch.cat([ids.expand(len(ids_predict), -1), ids_predict], dim=1)
+        return self.pos_embed(grid, ids)

@@ -14,11 +14,13 @@ from mmengine.logging import print_log
 from mmmae_st.datasets.readers import open_video
 from mmmae_st.fileio.video_writer import write_video
 
-from .scenes import CLASSES, TEXTURES, draw_clip
+from .scenes import CLASSES, PHOTOGRAPHS, TEXTURES, THINGS, draw_clip
 
 # Raised when the same seed draws other clips than before: old files are then made anew.
 DRAWING_VERSION = 1
 SPLITS = tuple(TEXTURES)
+# Sets of labels, and their classes.
+LABEL_SETS = dict(motion=CLASSES, appearance=PHOTOGRAPHS)
 CRF = 14  # little loss: what is left of the last frame in this one must not give the motion away
 
 
@@ -34,6 +36,8 @@ class ClipSet:
         size: Height and width in pixels, even.
         blur: Standard deviation in pixels of a Gaussian blur of the frames. It makes a patch as
             much alike within as those of real videos are, see redundancy.py.
+        appearances: Clips have a class of appearance, too: what moves. Every pair of classes is
+            equally frequent, so that neither tells the other.
         seed: Of everything drawn; clip ``i`` of a split depends on (seed, split, i) alone.
 
     Raises:
@@ -46,6 +50,7 @@ class ClipSet:
     num_frames: int = 16
     size: int = 64
     blur: float = 0.0
+    appearances: bool = False
     seed: int = 0
     version: int = DRAWING_VERSION
 
@@ -53,10 +58,9 @@ class ClipSet:
         """Check the values."""
         for split in SPLITS:
             number = self.number(split)
-            if number < len(CLASSES) or number % len(CLASSES):
-                raise ValueError(
-                    f'num_{split} must be a positive multiple of {len(CLASSES)}, got {number}'
-                )
+            unit = len(CLASSES) * (len(THINGS) if self.appearances else 1)
+            if number < unit or number % unit:
+                raise ValueError(f'num_{split} must be a positive multiple of {unit}, got {number}')
         if self.num_frames < 4:
             raise ValueError(f'num_frames must be at least 4, got {self.num_frames}')
         if self.size < 16 or self.size % 2:
@@ -66,15 +70,39 @@ class ClipSet:
         if self.seed < 0:
             raise ValueError(f'seed must be at least 0, got {self.seed}')
 
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """Those of ``LABEL_SETS`` that the clips have."""
+        return tuple(LABEL_SETS) if self.appearances else ('motion',)
+
     def number(self, split: str) -> int:
         """Clips of a split."""
         return {'train': self.num_train, 'val': self.num_val, 'test': self.num_test}[split]
 
 
+def label_of(index: int, labels: str) -> int:
+    """Class of clip ``index`` of a split in one of ``LABEL_SETS``."""
+    if labels == 'motion':
+        return index % len(CLASSES)
+    return PHOTOGRAPHS.index(THINGS[thing_of(index)][0])
+
+
+def thing_of(index: int) -> int:
+    """What moves in clip ``index`` of a split, in sets with classes of appearance."""
+    return index // len(CLASSES) % len(THINGS)
+
+
+def list_file(split: str, labels: str) -> str:
+    """Name of the list of a split with one of ``LABEL_SETS``."""
+    return f'{split}.txt' if labels == 'motion' else f'{split}_{labels}.txt'
+
+
 def make_clip(path: Path, index: int, split: str, clip_set: ClipSet) -> None:
     """Draw clip ``index`` of a split, of class ``index % 16``, and write it to ``path``."""
     rng = np.random.default_rng((clip_set.seed, SPLITS.index(split), index))
-    frames = draw_clip(index % len(CLASSES), split, clip_set.num_frames, clip_set.size, rng)
+    motion = label_of(index, 'motion')
+    thing = thing_of(index) if clip_set.appearances else None
+    frames = draw_clip(motion, split, clip_set.num_frames, clip_set.size, rng, thing)
     if clip_set.blur:
         frames = [cv2.GaussianBlur(frame, (0, 0), clip_set.blur) for frame in frames]
     write_video(path, frames, crf=CRF)
@@ -88,7 +116,8 @@ def make_set(folder: str | Path, clip_set: ClipSet, workers: int) -> Path:
 
     Args:
         folder: Made when absent. Gets ``train/clip_00000.mp4`` and so on, ``train.txt`` with one
-            ``path label`` a line, and ``train.npy``, (clips, frames, height, width, 3) uint8 RGB;
+            ``path label`` a line, ``train_appearance.txt`` where the clips have such classes, and
+            ``train.npy``, (clips, frames, height, width, 3) uint8 RGB;
             the same for ``val`` and ``test``.
         clip_set: What the clips are made from.
         workers: Processes, at least 1.
@@ -125,8 +154,9 @@ def _make_split(folder: Path, split: str, clip_set: ClipSet, pool: ProcessPoolEx
         work = partial(make_clip, split=split, clip_set=clip_set)
         for _ in pool.map(work, *zip(*missing, strict=True), chunksize=8):
             pass
-    lines = [f'{name} {i % len(CLASSES)}' for i, name in enumerate(names)]
-    _write(folder / f'{split}.txt', '\n'.join(lines) + '\n')
+    for labels in clip_set.label_sets:
+        lines = [f'{name} {label_of(i, labels)}' for i, name in enumerate(names)]
+        _write(folder / list_file(split, labels), '\n'.join(lines) + '\n')
     if not (folder / f'{split}.npy').exists():
         paths = [str(folder / split / name) for name in names]
         frames = np.stack(list(pool.map(read_clip, paths, chunksize=8)))

@@ -8,7 +8,7 @@ from mmmae_st.analysis.operations import count_multiply_adds
 from mmmae_st.analysis.pretraining_cost import pretraining_cost
 from mmmae_st.registry import MODELS
 
-from .scenes import CLASSES
+from .clips import LABEL_SETS
 from .training import Pretraining, Site, encoder_config, pretraining_config
 
 
@@ -25,7 +25,9 @@ def multiply_adds(site: Site, options: Pretraining) -> tuple[float, float]:
     return costs['dense' if options.dense else 'sparse'], whole
 
 
-def equal_compute_epochs(site: Site, options: Pretraining, labels: int) -> int:
+def equal_compute_epochs(
+    site: Site, options: Pretraining, labels: int, label_set: str = 'motion'
+) -> int:
     """Epochs from scratch that cost what pretraining and fine-tuning cost together.
 
     A training step costs three forward passes in either, so forward passes are compared.
@@ -33,5 +35,5 @@ def equal_compute_epochs(site: Site, options: Pretraining, labels: int) -> int:
     scale = site.scale
     step, whole = multiply_adds(site, options)
     pretraining = step * scale.pretrain.epochs * scale.clips.num_train
-    per_epoch = whole * labels * len(CLASSES)
+    per_epoch = whole * labels * len(LABEL_SETS[label_set])
     return scale.finetune[labels].epochs + math.ceil(pretraining / per_epoch)

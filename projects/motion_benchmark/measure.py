@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,12 +21,14 @@ from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.registry import MODELS
 
 from . import compute, training
+from .frozen import measure_frozen
+from .recording import snapshot_file
 from .study import ALL, DEFAULT, Entry, Measurement
 from .training import Finetuning, Pretraining, Site
 
 # Fields of a scale that change how it is run and not what comes out; of pretraining, too.
 ASIDE = ('questions', 'seeds', 'workers', 'threads', 'loaders')
-ASIDE_IN_PRETRAINING = (*ASIDE, 'finetune', 'layer_decay')
+ASIDE_IN_PRETRAINING = (*ASIDE, 'finetune', 'layer_decay', 'probe_lr')
 # Raised when the code gives other results than before for the same settings.
 VERSION = 1
 Job = tuple[Measurement, int]  # with a seed
@@ -36,7 +38,7 @@ def result_file(site: Site, job: Job) -> Path:
     """Where the result of a measurement is kept."""
     measurement, seed = job
     digest = _digest(site, ASIDE, dict(asdict(measurement), seed=seed))
-    return site.work / 'results' / f'{digest}.json'
+    return (site.results or site.work / 'results') / f'{digest}.json'
 
 
 def checkpoint_file(site: Site, options: Pretraining, seed: int) -> Path:
@@ -62,7 +64,12 @@ def read_row(site: Site, entry: Entry, seed: int) -> dict[str, float] | None:
     return figures
 
 
-def carry_out(site: Site, jobs: Sequence[Job], minutes: float = math.inf) -> None:
+def carry_out(
+    site: Site,
+    rows: Sequence[Sequence[Job]],
+    minutes: float = math.inf,
+    expected: Callable[[Sequence[Job]], float] | None = None,
+) -> None:
     """Do what has not been done of the measurements, in order; other processes may do the same.
 
     A measurement, and a pretraining, is done by the process that locks its file first; a process
@@ -71,13 +78,17 @@ def carry_out(site: Site, jobs: Sequence[Job], minutes: float = math.inf) -> Non
 
     Args:
         site: The study.
-        jobs: What to do.
-        minutes: Begin nothing after so many minutes.
+        rows: What to do, row by row.
+        minutes: Begin nothing after so many minutes, and no row that would not end by then.
+        expected: Seconds that measurements of a row will take; None for not known.
     """
     waiting = False
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
-        pending = [job for job in jobs if read_result(site, job) is None]
+        left = [[job for job in row if read_result(site, job) is None] for row in rows]
+        if expected is not None:
+            left = [row for row in left if expected(row) <= end - time.monotonic()]
+        pending = list(dict.fromkeys(job for row in left for job in row))
         if not pending:
             return
         if not any(_try(site, job) for job in pending):
@@ -96,12 +107,13 @@ def _try(site: Site, job: Job) -> bool:
             return False
         checkpoint = None
         if measurement.pretraining is not None and measurement.kind != 'time':
-            checkpoint = checkpoint_file(site, measurement.pretraining, seed)
-            with _lock(checkpoint) as is_mine:
+            last = checkpoint_file(site, measurement.pretraining, seed)
+            with _lock(last) as is_mine:
                 if not is_mine:
                     return False
-                if not checkpoint.exists():
-                    pretrain(site, measurement.pretraining, seed, checkpoint)
+                if not last.exists():
+                    pretrain(site, measurement.pretraining, seed, last)
+            checkpoint = snapshot_file(last, measurement.at)
         start, cpu = time.perf_counter(), time.process_time()
         metrics = _measure(site, measurement, seed, checkpoint)
         seconds = time.perf_counter() - start
@@ -135,14 +147,17 @@ def _measure(
         assert measurement.pretraining is not None
         return time_of_a_step(site, measurement.pretraining)
     if measurement.kind == 'frozen':
-        return training.frozen(site, seed, checkpoint, 'test')
+        return measure_frozen(site, seed, checkpoint, 'test')
     labels = site.scale.all_labels if measurement.labels == ALL else measurement.labels
     schedule = site.scale.finetune[labels]
     if measurement.equal_compute:
-        epochs = compute.equal_compute_epochs(site, DEFAULT, labels)
+        epochs = compute.equal_compute_epochs(site, DEFAULT, labels, measurement.label_set)
         schedule = replace(schedule, epochs=epochs)
-    options = Finetuning(labels, measurement.masking, measurement.still)
-    return training.finetune(site, options, schedule, seed, checkpoint)
+    options = Finetuning(labels, measurement.label_set, measurement.masking, measurement.still)
+    found = training.finetune(site, options, schedule, seed, checkpoint)
+    if measurement.label_set == 'motion':
+        return found
+    return {f'{name}_{measurement.label_set}': value for name, value in found.items()}
 
 
 def time_of_a_step(site: Site, options: Pretraining, runs: int = 15) -> dict[str, float]:

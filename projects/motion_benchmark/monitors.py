@@ -29,7 +29,7 @@ from . import training
 from .scales import SCALES
 from .training import SNAPSHOTS, Pretraining, Site, snapshot_file
 
-NUM_VIDEOS, NUM_CLIPS = 128, 2
+NUM_VIDEOS, NUM_CLIPS = 64, 2
 # Losses of different masks are no measure of encoders: what is compared is how far they are below
 # that of the mean.
 MONITORS = (

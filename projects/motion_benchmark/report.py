@@ -12,8 +12,8 @@ import torch
 
 from mmmae_st.compat.versions import versions_of
 
+from .clips import LABEL_SETS
 from .measure import read_row
-from .scenes import CLASSES
 from .study import QUESTIONS, STUDY, Question
 from .training import Site
 
@@ -21,12 +21,15 @@ matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
 PACKAGES = ('torch', 'timm', 'mmengine', 'mmcv-lite', 'mmcv', 'av', 'numpy', 'scikit-image')
-CHANCE = 1 / len(CLASSES)
+CHANCES = {name: 1 / len(classes) for name, classes in LABEL_SETS.items()}
 # Names of the metrics as the tables write them; those with True are shares, in percent.
 METRICS = dict(
     accuracy=('top-1, %', True),
     knn=('k-NN, %', True),
     linear=('linear probe, %', True),
+    accuracy_appearance=('appearance: top-1, %', True),
+    knn_appearance=('appearance: k-NN, %', True),
+    linear_appearance=('appearance: linear probe, %', True),
     sparse_ms=('sparse, ms per clip', False),
     dense_ms=('dense, ms per clip', False),
     time_ratio=('dense over sparse: time', False),
@@ -86,7 +89,7 @@ def collect(site: Site, scale_name: str) -> dict[str, Any]:
         date=time.strftime('%Y-%m-%d', time.gmtime()),
         machine=machine(),
         versions=versions_of(*PACKAGES),
-        classes=len(CLASSES),
+        chance={name: round(CHANCES[name], 5) for name in site.scale.clips.label_sets},
         test_clips=site.scale.clips.num_test,
         labels_per_class=sorted(site.scale.finetune),
         rows=rows,
@@ -98,8 +101,9 @@ def markdown(results: dict[str, Any]) -> str:
     versions_text = ', '.join(f'{name} {number}' for name, number in results['versions'].items())
     lines = [
         f'Scale `{results["scale"]}`, {results["date"]}, {results["machine"]}; {versions_text}.',
-        f'{results["test_clips"]} test clips of {results["classes"]} classes, chance '
-        f'{100 * CHANCE:.1f} %. Mean ± standard deviation over the seeds.',
+        f'{results["test_clips"]} test clips, chance '
+        + ', '.join(f'{100 * chance:.1f} % ({name})' for name, chance in results['chance'].items())
+        + '. Mean ± standard deviation over the seeds.',
     ]
     for question in QUESTIONS:
         rows = [row for row in results['rows'] if row['question'] == question.name]
@@ -133,29 +137,48 @@ def shares() -> list[tuple[str, str]]:
 
 
 def plot(question: Question, rows: list[dict], path: Path) -> None:
-    """Horizontal bars of the means, a dot for each seed, chance as a line."""
+    """Horizontal bars of the means, a dot for each seed, chance as a line; a panel a label set."""
     measured = {name for row in rows for name in row['metrics']}
     names = [(name, title) for name, title in shares() if name in measured]
-    height = 0.8 / len(names)
-    figure, axes = plt.subplots(
-        figsize=(7, 1.6 + 0.42 * len(rows) * len(names) ** 0.5), layout='constrained'
+    panels = {
+        labels: [pair for pair in names if (labels == 'appearance') == ('appearance' in pair[0])]
+        for labels in LABEL_SETS
+    }
+    panels = {labels: pairs for labels, pairs in panels.items() if pairs}
+    bars = max(len(pairs) for pairs in panels.values())
+    figure, grid = plt.subplots(
+        1,
+        len(panels),
+        figsize=(2 + 5 * len(panels), 1.6 + 0.42 * len(rows) * bars**0.5),
+        layout='constrained',
+        sharey=True,
+        squeeze=False,
     )
+    for axes, (labels, pairs) in zip(grid[0], panels.items(), strict=True):
+        _panel(axes, rows, pairs, CHANCES[labels])
+        if len(panels) > 1:
+            axes.set_title(labels, fontsize=10)
+    figure.suptitle(question.title, fontsize=11, x=0.01, ha='left')
+    handles, titles = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, titles, fontsize=8, loc='outside lower center', ncols=4, frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _panel(axes: Any, rows: list[dict], names: list[tuple[str, str]], chance: float) -> None:
+    height = 0.8 / len(names)
     for k, (name, title) in enumerate(names):
         place = (k - (len(names) - 1) / 2) * height
         for i, row in enumerate(rows):
             _bar(axes, i + place, row['metrics'].get(name), f'C{k}', 0.9 * height)
         axes.plot([], [], 's', color=f'C{k}', alpha=0.45, markersize=8, label=title)
-    axes.axvline(100 * CHANCE, color='0.4', linestyle='--', linewidth=1, label='chance')
+    axes.axvline(100 * chance, color='0.4', linestyle='--', linewidth=1, label='chance')
     axes.set_yticks(range(len(rows)), [row['row'] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.set_xlabel('top-1 on the test clips, %; bars: means, dots: seeds')
-    figure.suptitle(question.title, fontsize=11, x=0.01, ha='left')
     axes.spines[['top', 'right']].set_visible(False)
-    figure.legend(fontsize=8, loc='outside lower center', ncols=4, frameon=False)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _bar(axes: Any, place: float, metric: dict | None, color: str, height: float) -> None:

@@ -6,12 +6,14 @@ same command goes on after an interruption.
 
 import argparse
 import fnmatch
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -22,9 +24,10 @@ sys.path.insert(0, str(ROOT))
 
 from projects.motion_benchmark.clips import make_set  # noqa: E402
 from projects.motion_benchmark.measure import Job, carry_out, read_result, read_row  # noqa: E402
+from projects.motion_benchmark.plan import Pace, Plan, measure_pace  # noqa: E402
 from projects.motion_benchmark.report import write_report  # noqa: E402
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
-from projects.motion_benchmark.study import STUDY  # noqa: E402
+from projects.motion_benchmark.study import STUDY, Entry  # noqa: E402
 from projects.motion_benchmark.training import Site  # noqa: E402
 
 
@@ -40,12 +43,21 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seeds', nargs='+', type=int, help="only these of the scale's seeds")
     parser.add_argument(
-        '--minutes', type=float, default=float('inf'), help='begin no measurement after so many'
+        '--minutes',
+        type=float,
+        default=float('inf'),
+        help='begin no row that would not end in so many minutes, clips and plan included',
     )
     parser.add_argument('--workers', type=int, help="processes; the scale's by default")
     parser.add_argument('--data-root', help='clips; data/motion_benchmark/SCALE by default')
     parser.add_argument('--work-dir', help='work_dirs/motion_benchmark/SCALE by default')
+    parser.add_argument(
+        '--results', help='folder of the finished measurements; results in the work directory'
+    )
     parser.add_argument('--out', help='folder of the report; the work directory by default')
+    parser.add_argument(
+        '--plan', action='store_true', help='time some steps, show what would be run'
+    )
     parser.add_argument('--list', action='store_true', help='show what is done and end')
     parser.add_argument('--report', action='store_true', help='write the report only')
     parser.add_argument('--part', action='store_true', help=argparse.SUPPRESS)
@@ -56,24 +68,31 @@ def make_site(args: argparse.Namespace) -> Site:
     """Where the study runs."""
     data = Path(args.data_root or ROOT / 'data' / 'motion_benchmark' / args.scale)
     work = Path(args.work_dir or ROOT / 'work_dirs' / 'motion_benchmark' / args.scale)
-    return Site(SCALES[args.scale], data, work)
+    results = Path(args.results) if args.results else None
+    return Site(SCALES[args.scale], data, work, results)
 
 
-def chosen_jobs(site: Site, args: argparse.Namespace) -> list[Job]:
-    """The measurements that are asked for: all seeds of a question, then the next question."""
+def chosen_rows(site: Site, args: argparse.Namespace) -> list[tuple[Entry, int]]:
+    """The rows that are asked for, with seeds: all seeds of a question, then the next question."""
     patterns = args.entries or [f'{question}/*' for question in site.scale.questions]
     seeds = site.scale.seeds if args.seeds is None else args.seeds
     if not set(seeds) <= set(site.scale.seeds):
         raise SystemExit(f'--seeds must be among {site.scale.seeds}, got {seeds}')
-    jobs: dict[Job, None] = {}  # in order, each once
+    rows: dict[tuple[Entry, int], None] = {}  # in order, each once
     for pattern in patterns:
         entries = [e for e in STUDY if fnmatch.fnmatch(f'{e.question}/{e.row}', pattern)]
         if not entries:
             raise SystemExit(f'--entries: nothing is called {pattern!r}; see --list')
-        jobs.update(
-            {(m, seed): None for seed in seeds for entry in entries for m in entry.measurements}
-        )
-    return list(jobs)
+        rows.update({(entry, seed): None for seed in seeds for entry in entries})
+    return list(rows)
+
+
+def make_plan(site: Site, args: argparse.Namespace) -> Plan:
+    """From the pace of this machine, which the process that is called first measures."""
+    file = site.work / 'pace.json'
+    if not args.part:
+        file.write_text(json.dumps(asdict(measure_pace(site)), indent=1) + '\n')
+    return Plan(site, Pace(**json.loads(file.read_text())))
 
 
 def show(site: Site) -> None:
@@ -83,9 +102,9 @@ def show(site: Site) -> None:
         print(f'{f"{entry.question}/{entry.row}":<55} {done or "not run"}')
 
 
-def run_workers(number: int) -> int:
+def run_workers(number: int, minutes: float) -> int:
     """Run this command in several processes; the number of those that failed."""
-    command = [sys.executable, *sys.argv, '--part']
+    command = [sys.executable, *sys.argv, '--part', '--minutes', str(minutes)]
     processes = [subprocess.Popen(command) for _ in range(number)]
     try:
         return sum(process.wait() != 0 for process in processes)
@@ -111,21 +130,29 @@ def main() -> None:
     site.work.mkdir(parents=True, exist_ok=True)
     MMLogger.get_instance('motion_benchmark', log_file=str(site.work / 'run.log'), file_mode='a')
     torch.set_num_threads(site.scale.threads)
-    jobs = chosen_jobs(site, args)
-    if args.part:
-        carry_out(site, jobs, args.minutes)
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the workers on the way out
+    rows = chosen_rows(site, args)
+    jobs_of_rows = [[(m, seed) for m in entry.measurements] for entry, seed in rows]
     start = time.perf_counter()
-    make_set(site.data, site.scale.clips, os.cpu_count() or 1)
+    if not args.part:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the workers on the way out
+        make_set(site.data, site.scale.clips, os.cpu_count() or 1)
+    plan = make_plan(site, args) if args.plan or args.minutes < float('inf') else None
+    minutes = args.minutes - (time.perf_counter() - start) / 60
+    if plan and not args.part:
+        print(plan.table(rows, minutes), flush=True)
+    if args.plan:
+        return
     workers = args.workers or site.scale.workers
     failed = 0
-    if workers == 1:
-        carry_out(site, jobs, args.minutes)
+    if workers == 1 or args.part:
+        carry_out(site, jobs_of_rows, minutes, plan.seconds if plan else None)
     else:
-        failed = run_workers(workers)
+        failed = run_workers(workers, minutes)
+    if args.part:
+        return
     write_report(site, out, args.scale)
     minutes = (time.perf_counter() - start) / 60
+    jobs: set[Job] = {job for jobs in jobs_of_rows for job in jobs}
     done = sum(read_result(site, job) is not None for job in jobs)
     print(f'{done} of {len(jobs)} measurements are done, {minutes:.1f} minutes; report: {out}')
     if failed:

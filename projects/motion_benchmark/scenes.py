@@ -50,12 +50,26 @@ TEXTURES = dict(
     val=('coins.png', 'ihc.png', 'rocket.jpg'),
     test=('chelsea.png', 'gravel.png', 'text.png'),
 )
+OUTLINES = ('box', 'polygon', 'blob')  # a disc would turn unseen
+# Classes of appearance: the photograph that both sprites are cut from. In sets with such classes
+# all splits share the photographs; each clip has pieces, colours and shapes of its own.
+PHOTOGRAPHS = (
+    'astronaut.png',
+    'brick.png',
+    'coins.png',
+    'grass.png',
+    'ihc.png',
+    'motorcycle_left.png',
+    'page.png',
+    'rocket.jpg',
+)
+THINGS = tuple((name, outline) for name in PHOTOGRAPHS for outline in ('box', 'blob'))
+BACKGROUNDS = ('camera.png', 'chelsea.png', 'coffee.png', 'gravel.png', 'text.png')
 PERIOD = 1.2  # side of the torus; the camera sees about 1
 SMALLEST, LARGEST = 0.36, 0.85  # sizes of a sprite
 REACH = 0.38  # of the carousel, from its centre
 ORBIT = 0.24  # radius
 SPRITE_PIXELS = 64
-OUTLINES = ('box', 'polygon', 'blob')  # a disc would turn unseen
 
 
 @dataclass(frozen=True)
@@ -172,9 +186,14 @@ def classify_poses(poses: Poses) -> int:
 
 
 def draw_clip(
-    label: int, split: str, num_frames: int, size: int, rng: np.random.Generator
+    label: int,
+    split: str,
+    num_frames: int,
+    size: int,
+    rng: np.random.Generator,
+    thing: int | None = None,
 ) -> list[np.ndarray]:
-    """Draw a clip of a class with the photographs of a split.
+    """Draw a clip of a class with the photographs of a split, or of a thing.
 
     Args:
         label: Index into ``CLASSES``.
@@ -182,6 +201,7 @@ def draw_clip(
         num_frames: Frames, at least 4.
         size: Height and width in pixels.
         rng: Draws everything.
+        thing: Index into ``THINGS``, for both sprites; None for any two photographs of the split.
 
     Returns:
         ``num_frames`` frames, uint8 RGB (size, size, 3).
@@ -192,14 +212,19 @@ def draw_clip(
     if split not in TEXTURES:
         raise ValueError(f'split must be one of {tuple(TEXTURES)}, got {split!r}')
     poses = draw_poses(label, num_frames, rng)
-    names = rng.permutation(TEXTURES[split])
+    outlines: tuple[str, ...] = OUTLINES
+    if thing is None:
+        names = rng.permutation(TEXTURES[split])
+    else:
+        photograph, outline = THINGS[thing]
+        names, outlines = np.array([rng.choice(BACKGROUNDS), photograph, photograph]), (outline,)
     background = random_piece(rng, names[0], round(1.5 * size), contrast=0.35, brightness=60)
     camera = draw_camera(num_frames, rng)
     scale = SMALLEST * (LARGEST / SMALLEST) ** poses.size
     pictures = [
         (
             random_piece(rng, name, SPRITE_PIXELS, contrast=0.8, brightness=165),
-            shape_alpha(str(rng.choice(OUTLINES)), SPRITE_PIXELS, rng),
+            shape_alpha(str(rng.choice(outlines)), SPRITE_PIXELS, rng),
         )
         for name in names[1:3]
     ]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .clips import LABEL_SETS
+from .recording import SNAPSHOTS
 from .training import Pretraining
 
 ALL = 0  # labels per class: all there are
@@ -37,6 +39,8 @@ class Measurement:
         masking: Share of the patches removed at the start of fine-tuning.
         equal_compute: Train for as many multiply-adds as the default pretraining and fine-tuning.
         still: One frame of each clip in place of all.
+        label_set: What the classifier learns, one of ``LABEL_SETS``. Frozen features: all.
+        at: Share of the pretraining after which it is measured: 1 or one of ``SNAPSHOTS``.
     """
 
     kind: str
@@ -45,6 +49,8 @@ class Measurement:
     masking: float = 0.0
     equal_compute: bool = False
     still: bool = False
+    label_set: str = 'motion'
+    at: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,12 @@ QUESTIONS = (
         'Masking during fine-tuning, 20 labels per class',
         'nearly the same accuracy',
     ),
+    Question(
+        'headline',
+        'How things move and what they are: 20 labels per class, and frozen features',
+        'pretraining beats scratch, also at equal compute; random beats frame; 90 % is best',
+    ),
+    Question('progress', 'Frozen features along the pretraining', 'they get better to the end'),
 )
 
 
@@ -121,6 +133,19 @@ def _compare(question: str, row: str, **options: Any) -> Entry:
     return Entry(question, row, (few, Measurement('frozen', source)))
 
 
+def _headline(row: str, source: Pretraining | None, **options: Any) -> Entry:
+    """A row for both sets of labels of the same clips."""
+    few = (Measurement('finetune', source, label_set=s, **options) for s in LABEL_SETS)
+    return Entry('headline', row, (*few, Measurement('frozen', source)))
+
+
+# At 90 % none of eight slices of time would be left; at 87.5 % one is.
+RECIPES = {
+    'random, 75 %': DEFAULT,
+    'random, 90 %': Pretraining(ratio=0.9),
+    'frame, 75 %': Pretraining(masking='frame'),
+    'frame, 87.5 %': Pretraining(masking='frame', ratio=0.875),
+}
 STUDY: tuple[Entry, ...] = (
     *(
         _one('labels', f'{name}, {labels or "all"}', 'finetune', source, labels)
@@ -165,4 +190,22 @@ STUDY: tuple[Entry, ...] = (
     _one('finetune_masking', 'none', 'finetune', DEFAULT),
     _one('finetune_masking', 'from 50 %', 'finetune', DEFAULT, masking=0.5),
     _one('finetune_masking', 'from 75 %', 'finetune', DEFAULT, masking=0.75),
+    _headline('from scratch', SCRATCH),
+    *(_headline(name, source) for name, source in RECIPES.items()),
+    Entry(
+        'headline',
+        'from scratch, equal compute',
+        tuple(
+            Measurement('finetune', SCRATCH, label_set=s, equal_compute=True) for s in LABEL_SETS
+        ),
+    ),
+    _headline('tube, 90 %', Pretraining(masking='tube', ratio=0.9)),
+    _headline('random, 50 %', Pretraining(ratio=0.5)),
+    _headline('random, 95 %', Pretraining(ratio=0.95)),
+    _headline('block, 75 %', Pretraining(masking='block')),
+    *(
+        _one('progress', f'{name}, after {100 * share:.0f} %', 'frozen', source, at=share)
+        for name, source in RECIPES.items()
+        for share in (*SNAPSHOTS, 1.0)
+    ),
 )

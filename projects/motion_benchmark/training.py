@@ -1,4 +1,4 @@
-"""Pretraining, fine-tuning and frozen features with the project's own parts."""
+"""Pretraining and fine-tuning with the project's own parts."""
 
 import inspect
 import math
@@ -9,18 +9,14 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmmae_st.engine.runner.launch import prepare_runtime
-from mmmae_st.evaluation import LinearProbe, extract_features, knn_accuracy, probe_accuracy
-from mmmae_st.fileio.atomic_file import written_whole
-from mmmae_st.models.weights import load_pretrained
-from mmmae_st.registry import MODELS
 
 from . import parts  # noqa: F401  (registers what the configs name)
+from .clips import LABEL_SETS, label_of, list_file
+from .recording import SnapshotHook, TrainingLoss, save_weights
 from .scales import Scale, Schedule
-from .scenes import CLASSES
 
 RUNTIME = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'default_runtime.py'
 WARMUP = 0.1  # of the steps
@@ -60,33 +56,13 @@ class Site:
         scale: Its size.
         data: Folder of the clips.
         work: Folder of checkpoints and logs.
+        results: Folder of the finished measurements, ``work / 'results'`` for None.
     """
 
     scale: Scale
     data: Path
     work: Path
-
-
-class TrainingLoss(Hook):
-    """Keeps the loss of each step and the seconds they took."""
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
-    ) -> None:
-        """Keep it."""
-        self.losses.append(float(outputs['loss'].detach()))
-
-    def mean_of_last(self, share: float = 0.1) -> float:
-        """Mean over the last part of the run."""
-        last = self.losses[-max(round(share * len(self.losses)), 1) :]
-        return sum(last) / len(last)
+    results: Path | None = None
 
 
 def encoder_config(scale: Scale, **options: Any) -> dict:
@@ -134,7 +110,7 @@ def pretraining_config(site: Site, options: Pretraining, seed: int) -> Config:
     """Config of a Runner that pretrains."""
     scale = site.scale
     pipeline = [
-        _loading(site, 'train', num_clips=options.repeats),
+        loading_config(site, 'train', num_clips=options.repeats),
         dict(type='ClipRandomResizedCrop', size=scale.img_size, scale=(0.5, 1.0)),
         dict(type=MASKINGS[options.masking], ratio=options.ratio, patch_size=scale.patch_size),
         dict(type='PackClips'),
@@ -151,7 +127,7 @@ def pretraining_config(site: Site, options: Pretraining, seed: int) -> Config:
     )
     model = autoencoder_config(scale, options)
     cfg = _runner_config(site, model, schedule, scale.clips.num_train, seed)
-    cfg.train_dataloader = _loader(site, 'train', pipeline, schedule.batch, shuffle=True)
+    cfg.train_dataloader = loader_config(site, 'train', pipeline, schedule.batch, shuffle=True)
     cfg.optim_wrapper = dict(
         type=_wrapper(scale),
         optimizer=dict(type='AdamW', lr=schedule.lr, betas=(0.9, 0.95), weight_decay=0.05),
@@ -162,14 +138,14 @@ def pretraining_config(site: Site, options: Pretraining, seed: int) -> Config:
 
 
 def pretrain(site: Site, options: Pretraining, seed: int, checkpoint: Path) -> dict[str, float]:
-    """Pretrain and write the weights to ``checkpoint``.
+    """Pretrain and write the weights to ``checkpoint``, and beside it those of ``SNAPSHOTS``.
 
     Returns:
         ``loss``, the mean of the last tenth of the steps, and ``steps``.
     """
     cfg = pretraining_config(site, options, seed)
-    runner, record = _train(cfg)
-    _save(runner, checkpoint)
+    runner, record = run_training(cfg, SnapshotHook(checkpoint))
+    save_weights(runner, checkpoint)
     return dict(loss=record.mean_of_last(), steps=len(record.losses))
 
 
@@ -179,12 +155,14 @@ class Finetuning:
 
     Attributes:
         labels: Labels per class.
+        label_set: One of ``LABEL_SETS``.
         masking: Share of the patches removed in the first epoch, less and less afterwards.
         still: See ``LoadFrames``.
         split: Where it is tested.
     """
 
     labels: int
+    label_set: str = 'motion'
     masking: float = 0.0
     still: bool = False
     split: str = 'test'
@@ -198,22 +176,25 @@ def finetuning_config(
     model = dict(
         type='ClipClassifier',
         backbone=encoder_config(scale, out_type='pooled'),
-        num_classes=len(CLASSES),
+        num_classes=len(LABEL_SETS[options.label_set]),
     )
     pack = [dict(type='PackClips'), dict(type='NumberView')]
     crop = dict(
         type='ClipRandomResizedCrop', size=scale.img_size, scale=(0.6, 1.0), ratio=(0.9, 1.11)
     )
-    loading = _loading(site, 'train', still=options.still)
-    indices = pick_labelled(scale, options.labels, seed)
+    loading = loading_config(site, 'train', still=options.still)
+    indices = pick_labelled(scale, options.labels, seed, options.label_set)
     cfg = _runner_config(site, model, schedule, len(indices), seed)
-    cfg.train_dataloader = _loader(
-        site, 'train', [loading, crop, *pack], schedule.batch, shuffle=True
+    labels = options.label_set
+    cfg.train_dataloader = loader_config(
+        site, 'train', [loading, crop, *pack], schedule.batch, shuffle=True, labels=labels
     )
     cfg.train_dataloader.dataset.indices = indices
     resize = dict(type='ClipResize', short_side=scale.img_size)
-    loading = _loading(site, options.split, still=options.still)
-    cfg.test_dataloader = _loader(site, options.split, [loading, resize, *pack], 64, shuffle=False)
+    loading = loading_config(site, options.split, still=options.still)
+    cfg.test_dataloader = loader_config(
+        site, options.split, [loading, resize, *pack], 64, shuffle=False, labels=labels
+    )
     cfg.test_evaluator = dict(type='TopOne')
     cfg.test_cfg = dict(type='TestLoop')
     cfg.optim_wrapper = dict(
@@ -245,64 +226,30 @@ def finetune(
         cfg.model.backbone.init_cfg = dict(
             type='Pretrained', checkpoint=str(checkpoint), prefix='backbone.'
         )
-    runner, record = _train(cfg)
+    runner, record = run_training(cfg)
     return dict(accuracy=runner.test()['top1'], loss=record.mean_of_last())
 
 
-def frozen(site: Site, seed: int, checkpoint: Path | None, split: str) -> dict[str, float]:
-    """k-NN and linear probe, all labels, on an encoder that is not trained further.
-
-    Returns:
-        ``knn`` and ``linear``, accuracies in [0, 1].
-    """
-    scale = site.scale
-    torch.manual_seed(seed)
-    DefaultScope.get_instance(f'frozen_{seed}_{split}', scope_name='mmmae_st')
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    backbone = MODELS.build(encoder_config(scale, out_type='pooled'))
-    if checkpoint is not None:
-        load_pretrained(backbone, checkpoint)
-    backbone.to(device).requires_grad_(False)
-    preprocessor = MODELS.build(dict(type='ClipDataPreprocessor')).to(device)
-    resize = dict(type='ClipResize', short_side=scale.img_size)
-    train, test = (
-        extract_features(
-            backbone,
-            preprocessor,
-            Runner.build_dataloader(
-                _loader(
-                    site,
-                    part,
-                    [_loading(site, part), resize, dict(type='PackClips')],
-                    64,
-                    shuffle=False,
-                )
-            ),
-            site.work / 'features',
-        )
-        for part in ('train', split)
-    )
-    neighbors = min(20, len(train.labels))
-    knn = knn_accuracy(train, test, (neighbors,), device=device)[neighbors][0]
-    found = probe_accuracy(train, test, LinearProbe, [3e-3], 40, 64, 0.0, device=device, seed=seed)
-    return dict(knn=knn, linear=found[3e-3][0])
-
-
-def pick_labelled(scale: Scale, labels: int, seed: int) -> list[int]:
+def pick_labelled(scale: Scale, labels: int, seed: int, label_set: str = 'motion') -> list[int]:
     """Indices of the labelled clips, equally many of each class, by seed.
 
     Raises:
         ValueError: If there are not so many.
     """
-    per_class = scale.clips.num_train // len(CLASSES)
+    classes = len(LABEL_SETS[label_set])
+    per_class = scale.clips.num_train // classes
     if not 1 <= labels <= per_class:
         raise ValueError(f'labels must be within [1, {per_class}], got {labels}')
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(per_class, generator=generator)[:labels].sort().values
-    return [int(i) * len(CLASSES) + label for i in order for label in range(len(CLASSES))]
+    members: dict[int, list[int]] = {}
+    for index in range(scale.clips.num_train):
+        members.setdefault(label_of(index, label_set), []).append(index)
+    return [members[label][i] for i in order for label in range(classes)]
 
 
-def _loading(site: Site, split: str, num_clips: int = 1, still: bool = False) -> dict:
+def loading_config(site: Site, split: str, num_clips: int = 1, still: bool = False) -> dict:
+    """Config of the transform that reads from memory."""
     return dict(
         type='LoadFrames',
         frames=str(site.data / f'{split}.npy'),
@@ -317,7 +264,15 @@ def _wrapper(scale: Scale) -> str:
     return 'BFloat16OptimWrapper' if scale.bfloat16 else 'OptimWrapper'
 
 
-def _loader(site: Site, split: str, pipeline: list[dict], batch: int, shuffle: bool) -> dict:
+def loader_config(
+    site: Site,
+    split: str,
+    pipeline: list[dict],
+    batch: int,
+    shuffle: bool,
+    labels: str = 'motion',
+) -> dict:
+    """Config of a loader of the clips of a split with a set of labels."""
     return dict(
         batch_size=batch,
         num_workers=site.scale.loaders,
@@ -328,7 +283,7 @@ def _loader(site: Site, split: str, pipeline: list[dict], batch: int, shuffle: b
         dataset=dict(
             type='VideoDataset',
             data_root=str(site.data),
-            ann_file=f'{split}.txt',
+            ann_file=list_file(split, labels),
             data_prefix=dict(video=split),
             pipeline=pipeline,
             test_mode=not shuffle,
@@ -369,18 +324,14 @@ def _runner_config(
     return cfg
 
 
-def _train(cfg: Config) -> tuple[Runner, TrainingLoss]:
+def run_training(cfg: Config, *hooks: Hook) -> tuple[Runner, TrainingLoss]:
+    """Train as a config says."""
     prepare_runtime(cfg)
     # Not from_cfg: it formats the config four times, which takes longer than a small run.
     arguments = inspect.signature(Runner).parameters
     runner = Runner(**{name: cfg[name] for name in arguments if name in cfg})
     record = TrainingLoss()
-    runner.register_hook(record)
+    for hook in (record, *hooks):
+        runner.register_hook(hook)
     runner.train()
     return runner, record
-
-
-def _save(runner: Runner, checkpoint: Path) -> None:
-    state = {name: value.cpu() for name, value in runner.model.state_dict().items()}
-    with written_whole(checkpoint) as temporary:
-        torch.save(dict(state_dict=state), temporary)

@@ -46,7 +46,7 @@ def test_outputs_agree_with_one_another():
     torch.testing.assert_close(featmap[:, :, 1, 2, 3], norm(tokens[:, 1 + 16 + 2 * 4 + 3]))
 
 
-@pytest.mark.parametrize('pos_embed', ['separable', 'joint', 'sincos'])
+@pytest.mark.parametrize('pos_embed', ['separable', 'joint', 'sincos', 'rope'])
 @pytest.mark.parametrize('shape', [(2, 16, 48), (8, 32, 32), (6, 24, 56)])
 @pytest.mark.parametrize('keep', [False, True])
 def test_other_lengths_and_sizes_run_in_every_mode(pos_embed, shape, keep):
@@ -55,10 +55,11 @@ def test_other_lengths_and_sizes_run_in_every_mode(pos_embed, shape, keep):
     num_tokens = frames // 2 * (height // 8) * (width // 8)
     ids = torch.arange(num_tokens)[None, ::3] if keep else None
     for out_type in ('tokens', 'pooled', 'raw') + (() if keep else ('featmap',)):
-        out = build(out_type=out_type, pos_embed=pos_embed)(x, ids)
+        cls = pos_embed != 'rope'
+        out = build(out_type=out_type, pos_embed=pos_embed, with_cls_token=cls)(x, ids)
         assert torch.isfinite(out).all()
         if out_type == 'tokens':
-            assert out.shape[1] == 1 + (ids.shape[1] if keep else num_tokens)
+            assert out.shape[1] == cls + (ids.shape[1] if keep else num_tokens)
 
 
 def test_kept_tokens_do_not_depend_on_hidden_pixels():
@@ -86,6 +87,35 @@ def test_mask_tokens_follow_the_kept_ones():
         build()(x, keep, mask)
 
 
+def test_rotary_positions_are_those_of_the_kept_tokens():
+    """Equal patches differ by nothing but where they are, also as mask tokens and of a part."""
+    model = build(pos_embed='rope', with_cls_token=False, with_mask_token=True)
+    x = torch.randn(2, 3, 4, 32, 32)
+    ids = torch.tensor([[0, 5, 17, 30], [1, 5, 20, 21]])
+    kept = model(x, ids)
+    assert not torch.allclose(kept, model(x, ids + 1)), 'other patches'
+    constant = torch.ones_like(x)
+    constant[:, :, :2] = 0.0  # so that tokens differ, and places count
+    assert not torch.allclose(model(constant, ids), model(constant, ids.flip(0)), atol=1e-4)
+    torch.testing.assert_close(model(x, torch.arange(32).expand(2, -1)), model(x))
+    with torch.no_grad():
+        model.mask_token.fill_(0.3)
+    first, second = (model(x, ids[:, :3], ids[:, 3:] + i) for i in (0, 1))
+    assert not torch.allclose(first, second, atol=1e-5)
+
+
+def test_rotary_positions_train_alike_with_checkpoints():
+    x, ids = torch.randn(1, 3, 4, 32, 32), torch.tensor([[0, 5, 17]])
+    gradients = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = build(pos_embed='rope', with_cls_token=False, with_cp=with_cp).train()
+        model(x, ids).square().sum().backward()
+        assert all(param.grad is not None for param in model.parameters())
+        gradients.append([param.grad for param in model.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
 def test_drop_path_grows_to_the_rate_and_acts_in_training_only():
     model = build(drop_path_rate=0.5)
     assert [getattr(b.drop_path, 'drop_prob', 0.0) for b in model.blocks] == [0.0, 0.5]
@@ -103,7 +133,12 @@ def test_drop_path_grows_to_the_rate_and_acts_in_training_only():
         (dict(arch=dict(embed_dims=24)), 'embed_dims'),
         (dict(arch=dict(embed_dims=24, depth=0, num_heads=2)), 'depth'),
         (dict(out_type='cls'), "'cls'"),
-        (dict(pos_embed='rope'), "'rope'"),
+        (dict(pos_embed='learnt'), "'learnt'"),
+        (dict(pos_embed='rope'), 'with_cls_token=False'),
+        (
+            dict(pos_embed='rope', with_cls_token=False, arch=dict(ARCH, num_heads=8)),
+            'heads of an even number of values, 6 or more, got 3',
+        ),
         (dict(img_size=30), '30x30'),
         (dict(num_frames=5), '5 frames'),
         (dict(drop_path_rate=1.0), 'drop_path_rate'),

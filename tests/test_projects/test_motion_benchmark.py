@@ -18,6 +18,8 @@ from projects.motion_benchmark import (  # noqa: E402
     clips,
     compute,
     measure,
+    plan,
+    recording,
     redundancy,
     report,
     scenes,
@@ -139,6 +141,7 @@ def test_no_photograph_is_in_two_splits(monkeypatch):
     [
         (dict(num_train=8), 'num_train'),
         (dict(num_test=17), 'num_test'),
+        (dict(appearances=True), 'multiple of 256'),
         (dict(size=15), 'size'),
         (dict(num_frames=3), 'num_frames'),
         (dict(blur=-0.5), 'blur'),
@@ -245,10 +248,97 @@ def test_what_is_done_or_taken_is_not_done_again(site, monkeypatch):
     jobs = [(m, seed) for entry in study.STUDY for m in entry.measurements for seed in (0, 1)]
     with measure._lock(measure.result_file(site, jobs[0])) as is_mine:
         assert is_mine and not measure._try(site, jobs[0]) and not calls
-    measure.carry_out(site, jobs)
+    measure.carry_out(site, [jobs])
     assert len(calls) == len(set(jobs)) < len(jobs)
-    measure.carry_out(site, jobs)
+    measure.carry_out(site, [jobs])
     assert len(calls) == len(set(jobs))
+
+
+def test_a_row_that_would_not_end_in_time_is_not_begun(site, monkeypatch):
+    monkeypatch.setattr(measure, '_measure', lambda *args: dict(accuracy=0.5))
+    long, short = (study.Measurement('finetune', None, labels) for labels in (5, 20))
+    rows = [[(long, 0)], [(short, 0)]]
+    seconds = {(long, 0): 61.0, (short, 0): 30.0}
+    expected = lambda jobs: sum(seconds[job] for job in jobs)  # noqa: E731
+    measure.carry_out(site, rows, minutes=1.0, expected=expected)
+    assert [measure.read_result(site, job) is not None for [job] in rows] == [False, True]
+
+
+def test_plan_counts_what_is_not_there_yet(site, monkeypatch):
+    scale, pace = site.scale, plan.Pace(pretraining=1.0, classifier=0.5, start=2.0)
+    ours = plan.Plan(site, pace)
+    tuned = study.Measurement('finetune', study.DEFAULT)
+    test = plan.FORWARD * 0.5 / 32 * scale.clips.num_test
+    of_tuning = 2 + test + 0.5 / 32 * 20 * CLASSES
+    of_pretraining = 2 + 4 * 5 * 1.0  # 4 epochs of 5 steps
+    assert ours.seconds([(tuned, 0)]) == pytest.approx(of_pretraining + of_tuning)
+    assert ours.seconds([(tuned, 0)] * 2) == pytest.approx(of_pretraining + 2 * of_tuning)
+    cheaper = study.Measurement('finetune', training.Pretraining(ratio=0.9))
+    assert ours.seconds([(cheaper, 0)]) == pytest.approx(of_pretraining + of_tuning)
+    dearer = study.Measurement('finetune', training.Pretraining(ratio=0.5))
+    assert ours.seconds([(dearer, 0)]) > of_pretraining + of_tuning
+
+    rows = [(e, s) for e in study.STUDY if e.question == 'compute' for s in (0, 1)]
+    text = ours.table(rows, minutes=1.0)
+    assert 'a step takes 1000 ms in pretraining and 500 ms in fine-tuning' in text
+    assert 'not begun' in text and 'done' not in text
+    checkpoint = measure.checkpoint_file(site, study.DEFAULT, 0)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    assert ours.seconds([(tuned, 0)]) == pytest.approx(of_tuning)
+    result = measure.result_file(site, (tuned, 0))
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(dict(metrics=dict(accuracy=0.5))))
+    assert 'done' in ours.table(rows, minutes=1.0)
+
+
+def test_pace_is_that_of_the_steps(site, monkeypatch):
+    class Record:
+        times = [0.0, 5.0, 6.0, 7.0, 8.5, 9.5, 10.5, 11.5]
+
+    monkeypatch.setattr(plan, 'run_training', lambda cfg: (None, Record()))
+    pace = plan.measure_pace(site)
+    assert pace.pretraining == pace.classifier == 1.0 and pace.start == 0.0
+
+
+def test_weights_are_kept_along_a_pretraining(site, monkeypatch):
+    kept = []
+    monkeypatch.setattr(recording, 'save_weights', lambda runner, path: kept.append(path.name))
+
+    class Runner:
+        max_iters = 20
+
+    hook = recording.SnapshotHook(Path('a/name.pth'))
+    for Runner.iter in range(20):
+        hook.after_train_iter(Runner, 0)
+    assert kept == ['name_0.25.pth', 'name_0.50.pth', 'name_0.75.pth']
+    assert recording.snapshot_file(Path('a/name.pth'), 1.0) == Path('a/name.pth')
+
+
+def test_two_sets_of_labels_tell_nothing_of_each_other():
+    both = Counter(
+        (clips.label_of(i, 'motion'), clips.label_of(i, 'appearance')) for i in range(512)
+    )
+    assert len(both) == CLASSES * len(scenes.PHOTOGRAPHS) and set(both.values()) == {4}
+    for i in range(300):
+        assert (
+            scenes.THINGS[clips.thing_of(i)][0]
+            == scenes.PHOTOGRAPHS[clips.label_of(i, 'appearance')]
+        )
+    picked = training.pick_labelled(SCALES['tokens'], 20, 0, 'appearance')
+    found = Counter(clips.label_of(i, 'appearance') for i in picked)
+    assert set(found.values()) == {20} and len(found) == len(scenes.PHOTOGRAPHS)
+
+
+def test_what_moves_is_cut_from_the_photograph_of_its_class(monkeypatch):
+    names = []
+    load = scenes.load_texture
+    monkeypatch.setattr(scenes, 'load_texture', lambda name: names.append(name) or load(name))
+    for thing in (0, 5, 15):
+        names.clear()
+        scenes.draw_clip(3, 'test', 4, 16, np.random.default_rng(thing), thing)
+        assert names[0] in scenes.BACKGROUNDS and names[1:] == [scenes.THINGS[thing][0]] * 2
+    assert not set(scenes.BACKGROUNDS) & set(scenes.PHOTOGRAPHS)
 
 
 def test_report_says_what_was_not_run(site, tmp_path):

@@ -1,4 +1,4 @@
-"""How runs with FSDP end: two processes on a CPU."""
+"""Runs with FSDP, and how they end: two processes on a CPU."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from mmengine.config import Config
 from support import runs
 from support.runs import fail_on_rank, wait_for_iteration
 
+from mmmae_st.models import SpacetimeViT
 from mmmae_st.registry import MODELS
 
 SHARDED = """
@@ -170,3 +171,58 @@ def test_a_hook_that_cannot_work_says_so(sharded, tmp_path):
     assert run.wait() == [1, 1], run.output()
     assert 'leave it out with default_hooks=dict(reconstruction=None)' in run.output()
     assert not runs.samples(tmp_path / 'run')
+
+
+@pytest.fixture
+def recogniser(tiny_config, tmp_path):
+    """Fine-tuning, masked at first; the weights spread over the processes where asked for."""
+    pytest.importorskip('mmaction')
+
+    def write(shard: bool):
+        cfg = tiny_config()
+        cfg.default_hooks.mask_annealing = dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5)
+        cfg.visualizer.vis_backends = []
+        cfg.model.backbone.drop_path_rate = 0.0
+        cfg.optim_wrapper.clip_grad = dict(max_norm=5.0)
+        if shard:
+            cfg.merge_from_dict(
+                dict(
+                    runner_type='FlexibleRunner',
+                    strategy=dict(type='mmmae_st.ShardedStrategy'),
+                    optim_wrapper=dict(type='mmmae_st.ShardedOptimWrapper'),
+                )
+            )
+        path = tmp_path / f'{"fsdp" if shard else "ddp"}.py'
+        cfg.dump(path)
+        return path
+
+    return write
+
+
+def test_masked_fine_tuning_is_that_of_replicated_weights(recogniser, tmp_path):
+    losses = []
+    for shard in (False, True):
+        folder = tmp_path / str(shard)
+        run = start(recogniser(shard), folder)
+        assert run.wait(200) == [0, 0], run.output()
+        assert 'Epoch 1 removed 50.0% of the patches' in run.output()
+        assert 'Epoch 2 removed 25.0% of the patches' in run.output()
+        losses.append([float(x) for x in re.findall(r' loss: ([\d.]+)', run.output())])
+    assert losses[0] and losses[0] == pytest.approx(losses[1], abs=2e-4)
+
+
+@pytest.mark.parametrize('frames', [8, 16])
+def test_weights_to_start_from_must_fill_the_encoder(recogniser, tmp_path, frames):
+    config = recogniser(True)
+    backbone = Config.fromfile(config).model.backbone
+    arguments = dict(backbone, num_frames=frames)
+    state = SpacetimeViT(**{k: v for k, v in arguments.items() if k != 'type'}).state_dict()
+    torch.save(dict(state_dict={f'backbone.{k}': v for k, v in state.items()}), tmp_path / 'w.pth')
+    run = start(config, tmp_path, f'load_from={tmp_path / "w.pth"}', 'train_cfg.max_epochs=1')
+    codes = run.wait(200)
+    if frames == 8:
+        assert codes == [0, 0], run.output()
+    else:
+        assert codes == [1, 1], run.output()
+        text = 'load_from would leave 1 of '
+        assert run.output().count(text) == 1, run.output()

@@ -3,8 +3,10 @@
 import sys
 
 import pytest
+import torch
 
 from mmmae_st import command_line
+from mmmae_st.models import SpacetimeViT
 
 
 @pytest.fixture
@@ -48,3 +50,53 @@ def test_training(tool, config, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['train.py', config, '--work-dir', 'run'])
     tool('train.py').main()
     assert (tmp_path / 'run' / 'epoch_2.pth').exists()
+
+
+def test_quickstart(tool, config, tmp_path, monkeypatch):
+    arguments = ['quickstart.py', 'train', '--config', config, '--work-dir', 'quick']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    quickstart = tool('quickstart.py')
+    monkeypatch.setattr(quickstart, 'NUM_TRAIN', 2)
+    quickstart.main()
+    assert (tmp_path / 'quick' / 'reconstruction.png').exists()
+
+
+def test_frozen_evaluation(tool, config, tmp_path, monkeypatch):
+    for name in ('train', 'val'):
+        (tmp_path / f'{name}.txt').write_text('0.mp4 0\n1.mp4 1\n')
+    backbone = dict(
+        arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8
+    )
+    loaders = '\n'.join(
+        f"""
+{name}_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(
+        ann_file='{kind}.txt', data_root='', data_prefix=dict(video='{kind}'), pipeline=pipeline
+    ),
+)"""
+        for name, kind in (('train', 'train'), ('test', 'val'))
+    )
+    (tmp_path / 'frozen.py').write_text(f"""
+_base_ = 'mmmae_st::frozen/vitb_ucf101.py'
+backbone = dict({', '.join(f'{key}={value!r}' for key, value in backbone.items())})
+pipeline = [
+    dict(type='LoadClips', clip_len=8, frame_interval=2, sampling='uniform', num_clips=1),
+    dict(type='ClipResize', short_side=32),
+    dict(type='ClipCenterCrop', size=32),
+    dict(type='PackClips'),
+]
+{loaders}
+knn = dict(num_neighbors=(1,))
+linear = dict(epochs=2, batch_size=2)
+attentive = dict(epochs=2, batch_size=2, num_heads=2)
+""")
+    cfg = command_line.load_config('frozen.py')
+    assert cfg.backbone._scope_ == 'mmmae_st'
+    torch.save(SpacetimeViT(**backbone).state_dict(), 'encoder.pth')
+    methods = ['knn', 'linear', 'attentive']
+    arguments = ['frozen_eval.py', 'frozen.py', 'encoder.pth', *methods, '--work-dir', 'out']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    tool('frozen_eval.py').main()
+    log = (tmp_path / 'out' / 'frozen_eval.log').read_text()
+    assert all(name in log for name in ('k-NN', 'linear probe', 'attentive probe'))

@@ -139,3 +139,23 @@ def test_features_of_videos_without_labels(tool, checkpoint, make_clip, tmp_path
     np.testing.assert_allclose(again['features'], found['features'][[2, 0]], atol=1e-5)
     with pytest.raises(SystemExit, match='not a file'):
         main([checkpoint, str(tmp_path / 'nothing.txt'), *options])
+
+
+def test_features_of_windows(tool, checkpoint, make_clip, tmp_path, capsys):
+    videos = tmp_path / 'videos'
+    (videos / 'sub').mkdir(parents=True)
+    for name in ('a.mp4', 'sub/b.mp4'):
+        make_clip(videos / name, num_frames=40)
+    (videos / 'c.mp4').write_bytes(b'')
+    main = tool('extract_features.py').main
+    options = ['--frame-interval', '2', '--stride', '8']
+    main([checkpoint, str(videos), *options, '--out', str(tmp_path / 'out')])
+    said = capsys.readouterr()
+    assert 'features of 2 of 3 videos' in said.out and 'c.mp4' in said.err
+    assert np.load(tmp_path / 'out/sub/b.npy').shape == (4, 32)
+    (tmp_path / 'list.txt').write_text('a.mp4\n')
+    options += ['--data-root', str(videos), '--spatial', '--suffix', '.npz']
+    main([checkpoint, str(tmp_path / 'list.txt'), *options, '--out', str(tmp_path / 'maps')])
+    assert np.load(tmp_path / 'maps/a.npz')['features'].shape == (4, 4, 4, 32)
+    with pytest.raises(SystemExit, match='holds features of output='):
+        main([checkpoint, str(videos), '--stride', '8', '--out', str(tmp_path / 'maps')])

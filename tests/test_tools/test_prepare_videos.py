@@ -5,6 +5,9 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +22,7 @@ from mmmae_st.datasets.readers import PyAVReader
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
+TOOL = ROOT / 'tools' / 'dataset_converters' / 'prepare_videos.py'
 
 
 @pytest.fixture
@@ -51,14 +55,15 @@ def manifest(folder):
     return {record['source']: record for record in map(json.loads, lines)}
 
 
-def test_prepare(tmp_path, source, prepare, make_clip, capsys):
+@pytest.mark.parametrize('codec', ['mpeg4', 'h264'])
+def test_prepare(tmp_path, source, prepare, make_clip, capsys, codec):
     (source / 'a b').mkdir()
     make_clip(source / 'a b' / 'wide.avi', width=128, height=64, fps=15, codec='mpeg4')
     make_clip(source / 'tall.mp4', width=64, height=102, num_frames=70, b_frames=3, gop=60)
     make_clip(source / 'small.mp4', width=40, height=32)
     (source / 'bad.mp4').write_bytes(b'not a video' * 50)
     target = tmp_path / 'target'
-    assert prepare(source, target, '--short-side', 32) == 1
+    assert prepare(source, target, '--short-side', 32, '--codec', codec) == 1
     assert 'made 3, failed 1' in capsys.readouterr().out
     assert (target / 'failed.txt').read_text().startswith('bad.mp4\tInvalidDataError')
     assert sorted(str(p.relative_to(target)) for p in target.rglob('*') if p.is_file()) == [
@@ -76,7 +81,7 @@ def test_prepare(tmp_path, source, prepare, make_clip, capsys):
         assert record['bytes'] == path.stat().st_size
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            assert stream.codec_context.name == 'h264'
+            assert stream.codec_context.name == codec
             frames = list(container.decode(stream))
         keys = [number for number, frame in enumerate(frames) if frame.key_frame]
         assert record['key_frames'] == keys and record['frames'] == len(frames)
@@ -88,12 +93,12 @@ def test_prepare(tmp_path, source, prepare, make_clip, capsys):
     # Again: what is there stays, what failed is tried again.
     before = {p: p.stat().st_mtime_ns for p in target.rglob('*.mp4')}
     make_clip(source / 'bad.mp4')
-    assert prepare(source, target, '--short-side', 32) == 0
+    assert prepare(source, target, '--short-side', 32, '--codec', codec) == 0
     assert '1 videos to make, 3 are there already' in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert not (target / 'failed.txt').exists() and len(manifest(target)) == 4
     with pytest.raises(SystemExit, match='short_side=32 in place of 48.*name a new folder'):
-        prepare(source, target, '--short-side', 48)
+        prepare(source, target, '--short-side', 48, '--codec', codec)
 
 
 MATRICES = dict(bt709=1, unknown=2, bt470bg=5, smpte170m=6, bt2020=9)
@@ -101,8 +106,11 @@ MATRICES = dict(bt709=1, unknown=2, bt470bg=5, smpte170m=6, bt2020=9)
 
 @pytest.mark.parametrize('matrix', MATRICES)
 @pytest.mark.parametrize('full_range', [False, True])
-@pytest.mark.parametrize('pix_fmt', ['yuv420p', 'yuv444p', 'yuv422p10le'])
-def test_colours_stay(tmp_path, source, prepare, matrix, full_range, pix_fmt):
+@pytest.mark.parametrize(
+    ('pix_fmt', 'kind'),
+    [('yuv420p', 'mpeg4'), ('yuv444p', 'mpeg4'), ('yuv422p10le', 'mpeg4'), ('yuv420p', 'h264')],
+)
+def test_colours_stay(tmp_path, source, prepare, matrix, full_range, pix_fmt, kind):
     """Patches of strong colours come out of both files alike."""
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (28, 28, 28), (232, 200, 9)]
     pixels = np.repeat(np.repeat(np.array([colours], np.uint8), 64, axis=0), 32, axis=1)
@@ -123,7 +131,7 @@ def test_colours_stay(tmp_path, source, prepare, matrix, full_range, pix_fmt):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     target = tmp_path / 'target'
-    assert prepare(source, target, '--short-side', 32, '--crf', 1) == 0
+    assert prepare(source, target, '--short-side', 32, '--codec', kind, '--quality', 1) == 0
     (before, _), (after, _) = read(source / 'a.mp4'), read(target / 'a.mp4')
     assert after.shape == (3, 32, 96, 3)
     seen = before[1, 32, 16::32].astype(int)
@@ -131,9 +139,9 @@ def test_colours_stay(tmp_path, source, prepare, matrix, full_range, pix_fmt):
     assert np.abs(after[1, 16, 8::16] - seen).max() <= 4
     with av.open(str(target / 'a.mp4')) as container:
         codec = container.streams.video[0].codec_context
-        assert codec.colorspace == MATRICES[matrix]
-        assert (codec.color_range == 2) is full_range
-        assert codec.color_primaries == (1 if matrix == 'bt709' else 2)
+        told = codec.colorspace, codec.color_range == 2, codec.color_primaries
+    kept = MATRICES[matrix], full_range, 1 if matrix == 'bt709' else 2
+    assert told == (kept if kind == 'h264' else (2, False, 2))
 
 
 def test_rgb_video_is_written_as_what_it_is_tagged(tmp_path, source, prepare):
@@ -145,14 +153,14 @@ def test_rgb_video_is_written_as_what_it_is_tagged(tmp_path, source, prepare):
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
         container.mux(stream.encode(None))
-    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    assert prepare(source, tmp_path / 'target', '--quality', 1) == 0
     assert np.abs(read(tmp_path / 'target' / 'a.mp4')[0].astype(int) - pixels).max() <= 4
 
 
 @pytest.mark.parametrize('degrees', [0, 90, 180, 270, -1])
 def test_videos_are_turned_as_the_reader_turns_them(tmp_path, source, prepare, make_clip, degrees):
     make_clip(source / 'a.mp4', width=96, height=64, rotation=degrees, num_frames=8)
-    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--crf', 1) == 0
+    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--quality', 1) == 0
     (before, _), (after, _) = read(source / 'a.mp4'), read(tmp_path / 'target' / 'a.mp4')
     assert (
         before.shape == after.shape == ((8, 96, 64, 3) if degrees % 180 == 90 else (8, 64, 96, 3))
@@ -170,7 +178,7 @@ def test_mirrored_videos_are_mirrored(tmp_path, source, prepare, make_clip):
     assert data.count(turned.astype('>i4').tobytes()) == 1
     upright, _ = read(make_clip(tmp_path / 'b.mp4', width=96, height=64, num_frames=8))
     path.write_bytes(data.replace(turned.astype('>i4').tobytes(), mirrored.astype('>i4').tobytes()))
-    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--crf', 1) == 0
+    assert prepare(source, tmp_path / 'target', '--short-side', 64, '--quality', 1) == 0
     after, _ = read(tmp_path / 'target' / 'a.mp4')
     assert np.abs(upright[:, :, ::-1].astype(int) - after).mean() < 2
 
@@ -183,7 +191,7 @@ def shown_at(times, moments):
 def test_frames_that_stay_keep_their_times(tmp_path, source, prepare, make_clip, fps):
     times = np.round(1000 * np.arange(40) / fps).astype(int)
     make_clip(source / 'a.mkv', times=times.tolist(), width=128, height=96)
-    assert prepare(source, tmp_path / 'target', '--fps', 7.5, '--crf', 1) == 0
+    assert prepare(source, tmp_path / 'target', '--fps', 7.5, '--quality', 1) == 0
     (before, times), (after, kept) = read(source / 'a.mkv'), read(tmp_path / 'target' / 'a.mp4')
     slots = np.arange(round(40 / fps * 7.5 + 0.4)) / 7.5
     expected = np.unique(shown_at(times, slots))
@@ -329,7 +337,7 @@ def test_a_trial_says_what_would_be_won(tmp_path, source, prepare, make_clip, ca
     (source / '3.mp4').touch()
     assert prepare(source, tmp_path / 'target', '--fps', 7.5, '--sample', 4) == 0
     told = capsys.readouterr().out
-    assert '3 of 4 videos at 256 pixels, 7.5 frames/s, crf 21, a key frame every 16' in told
+    assert '3 of 4 videos at 256 pixels, 7.5 frames/s, mpeg4 of quality 4, a key' in told
     assert f'unreadable: {source}/3.mp4: InvalidDataError' in told
     times = float(re.search(r'clips/s of one core.* ([\d.]+) times', told)[1])
     share = float(re.search(r'MB a video.* ([\d.]+) of it', told)[1])
@@ -342,7 +350,7 @@ def test_too_little_space_is_found_early(tmp_path, source, prepare, make_clip, c
     make_clip(source / '00.mp4', num_frames=4)
     for number in range(1, 40):
         shutil.copy(source / '00.mp4', source / f'{number:02}.mp4')
-    module = converter.load('prepare_videos')
+    module = converter.load('common')
     usage = SimpleNamespace(free=1000)
     converter.monkeypatch.setattr(module.shutil, 'disk_usage', lambda path: usage)
     with pytest.raises(SystemExit, match='other 24 videos need .* GB, and 1e-06 GB are free'):
@@ -386,7 +394,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, c
 def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, clips):
     for path in clips.values():
         shutil.copy(path, source / f'{path.stem}_{path.suffix[1:]}{path.suffix}')
-    assert prepare(source, tmp_path / 'target', '--crf', 1) == 0
+    assert prepare(source, tmp_path / 'target', '--quality', 1) == 0
     for name, record in manifest(tmp_path / 'target').items():
         (before, times), (after, kept) = (
             read(source / name),
@@ -398,3 +406,29 @@ def test_every_kind_of_video_holds_the_same_frames(tmp_path, source, prepare, cl
             assert np.abs(before.astype(int) - after).mean((1, 2, 3)).max() < 6, name
         if times is not None:
             np.testing.assert_allclose(kept, times - times[0], atol=1.1e-3, err_msg=name)
+
+
+def test_ctrl_c_ends_it_in_one_line(tmp_path, source, prepare, make_clip):
+    """As a terminal sends it, to the workers too; the next run does the rest."""
+    for number in range(8):
+        make_clip(source / f'{number}.mp4', width=320, height=240)
+    target = tmp_path / 'target'
+    process = subprocess.Popen(
+        [sys.executable, TOOL, source, target, '--workers', '2'],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(target.glob('[0-9].mp4')) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    bar, *lines = told.splitlines()
+    assert bar.lstrip().startswith('[') and lines == ['prepare_videos.py: interrupted'], told
+    assert 1 <= len(list(target.glob('[0-9].mp4'))) < 8
+    assert prepare(source, target) == 0
+    assert sorted(manifest(target)) == [f'{number}.mp4' for number in range(8)]
+    assert len(list(target.glob('.*'))) == 0

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import av
@@ -27,32 +26,6 @@ def write_video(path, frames=24, size=(64, 48), fps=24, codec='libx264', start=0
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
         container.mux(stream.encode(None))
     return path
-
-
-def _work(task):
-    if task == 'hang':
-        time.sleep(60)
-    if task == 'crash':
-        os._exit(7)
-    if task == 'raise':
-        raise OSError(2, 'two\nlines')
-    return task * 2
-
-
-def test_workers_survive_hanging_crashing_and_raising_tasks(converter):
-    common = converter.load('common')
-    tasks = [1, 'crash', 'hang', 2, 'raise', 3, 'crash', 4]
-    begin = time.monotonic()
-    outcomes = list(common.run_parallel(_work, tasks, workers=2, timeout=8.0))
-    assert time.monotonic() - begin < 50
-    assert sorted(o.value for o in outcomes if o.error is None) == [2, 4, 6, 8]
-    errors = sorted((o.task, o.error) for o in outcomes if o.error is not None)
-    assert errors == [
-        ('crash', 'crashed its process (exit code 7)'),
-        ('crash', 'crashed its process (exit code 7)'),
-        ('hang', 'gave no answer within 8 seconds'),
-        ('raise', 'FileNotFoundError: two lines'),
-    ]
 
 
 def test_written_whole_leaves_the_old_file_on_failure(tmp_path, converter):

@@ -4,86 +4,10 @@ import argparse
 import glob
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
-
-from mmengine.utils import ProgressBar
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from mmmae_st.datasets.annotations import parse_line
-from mmmae_st.datasets.readers import VideoReadError
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one task: its value, or the cause of its failure in one line."""
-
-    task: Any
-    value: Any = None
-    error: str | None = None
-
-
-def in_one_line(error: Exception) -> str:
-    """What an exception says, with its kind unless it is one of ours."""
-    text = ' '.join(str(getattr(error, 'strerror', None) or error).split())
-    if text and (type(error) is ValueError or isinstance(error, VideoReadError)):
-        return text
-    return f'{type(error).__name__}: {text}'
-
-
-def run_parallel(
-    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int, timeout: float
-) -> Iterator[Outcome]:
-    """Apply a function to every task in worker processes, showing a progress bar.
-
-    A task that raises, crashes its process or takes too long fails alone; its worker is replaced.
-
-    Args:
-        function: Takes a task; both must be picklable.
-        tasks: The tasks.
-        workers: Number of processes.
-        timeout: Seconds after which a task is given up.
-
-    Yields:
-        One outcome a task, in the order they finish.
-    """
-    if not tasks:
-        return
-    waiting = iter(tasks)
-    running: dict[ProcessFuture, Any] = {}
-    bar = ProgressBar(len(tasks), file=sys.stderr)
-    pool = ProcessPool(max_workers=min(workers, len(tasks)))
-    try:
-        while True:
-            for task in islice(waiting, 2 * workers - len(running)):
-                running[pool.schedule(function, args=[task], timeout=timeout)] = task
-            if not running:
-                break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                bar.update()
-                yield _outcome(running.pop(future), future, timeout)
-    finally:
-        pool.stop()
-        pool.join()
-        print(file=sys.stderr)  # ends the line of the progress bar
-
-
-def _outcome(task: Any, future: ProcessFuture, timeout: float) -> Outcome:
-    try:
-        return Outcome(task, future.result())
-    except TimeoutError:
-        cause = f'gave no answer within {timeout:g} seconds'
-    except ProcessExpired as error:
-        cause = f'crashed its process (exit code {error.exitcode})'
-    except Exception as error:  # a file can fail in any way
-        cause = in_one_line(error)
-    return Outcome(task, error=cause)
 
 
 def partial_path(path: str) -> str:
@@ -200,11 +124,34 @@ def list_lines(records: Iterable[dict], separator: str = ' ') -> Iterator[str]:
         yield line
 
 
-def add_parallel_arguments(parser: argparse.ArgumentParser) -> None:
+def require_space(folder: str, needed: float, what: str) -> str:
+    """What is needed of the disk, in words.
+
+    Args:
+        folder: One on the disk.
+        needed: Bytes.
+        what: What needs them.
+
+    Raises:
+        ValueError: They are not free.
+    """
+    free = shutil.disk_usage(folder).free
+    estimate = f'{what} need about {needed / 1e9:.3g} GB'
+    if needed > free:
+        raise ValueError(f'{estimate}, and {free / 1e9:.3g} GB are free in {folder!r}')
+    return f'{estimate} of {free / 1e9:.3g} GB free'
+
+
+def add_parallel_arguments(
+    parser: argparse.ArgumentParser, timeout: float = 600, what: str = 'a video'
+) -> None:
     """Arguments of ``run_parallel`` for a command line."""
     parser.add_argument('--workers', type=positive, default=os.cpu_count(), help='processes')
     parser.add_argument(
-        '--timeout', type=float, default=600, help='seconds after which a video is given up'
+        '--timeout',
+        type=float,
+        default=timeout,
+        help=f'seconds after which {what} is given up ({timeout:g})',
     )
 
 

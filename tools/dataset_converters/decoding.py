@@ -155,26 +155,31 @@ class Scaler:
     def __init__(self) -> None:
         self.reformatter = VideoReformatter()
 
-    def planes(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    def planes(
+        self, frame: av.VideoFrame, width: int, height: int, keep_colours: bool = True
+    ) -> av.VideoFrame:
         """An upright frame in yuv420p, in the colour space and range that the frame has.
 
-        RGB, which has none, comes out in that of ITU-R BT.601, limited.
+        RGB, which has none, comes out in that of ITU-R BT.601, limited; so does all that is not to
+        keep its own.
 
         Args:
             frame: Any frame.
             width: Of the upright frame, even.
             height: Likewise.
+            keep_colours: Keep space and range. Defaults to True.
         """
         seen = orientation(frame)
         stored = (height, width) if seen.quarter_turns % 2 else (width, height)
-        is_rgb = frame.format.is_rgb or frame.format.has_palette
+        has_space = not (frame.format.is_rgb or frame.format.has_palette)
+        keeps = keep_colours and has_space
         small = self.reformatter.reformat(
             frame,
             *stored,
             format='yuv420p',
             interpolation=Interpolation.BICUBIC,
-            dst_colorspace=BT601 if is_rgb else frame.colorspace,
-            dst_color_range=LIMITED if is_rgb else frame.color_range,
+            dst_colorspace=frame.colorspace if keeps else BT601,
+            dst_color_range=frame.color_range if keeps else LIMITED,
             threads=1,
         )
         if seen.mirrored or seen.quarter_turns:

@@ -1,9 +1,11 @@
-"""Videos written so that clips are read out of them quickly: H.264 that decodes fast."""
+"""Videos written so that clips are read out of them quickly."""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.video.frame import PictureType
@@ -24,6 +26,40 @@ from mmmae_st.datasets.readers.container import open_container, video_stream
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 
 
+class Codec(NamedTuple):
+    """A way to write videos that decode fast: no frame refers to a later one, nothing is smoothed.
+
+    Attributes:
+        encoder (str): FFmpeg's name.
+        quality (int): The usual one; of H.264 the rate factor, of MPEG-4 the quantizer.
+        options (dict[str, str]): Of the encoder; ``{quality}`` stands for the quality.
+        keeps_colours (bool): Whether files tell colour space and range. Those of MPEG-4 do not:
+            it is written as what all players take it for, ITU-R BT.601, limited.
+    """
+
+    encoder: str
+    quality: int
+    options: dict[str, str]
+    keeps_colours: bool
+
+
+CODECS = {
+    # Every block is quantized alike, and written in the way that is shortest for its likeness.
+    'mpeg4': Codec(
+        'mpeg4',
+        4,
+        {'qmin': '{quality}', 'qmax': '{quality}', 'b': '50M', 'mbd': 'rd', 'trellis': '1'},
+        keeps_colours=False,
+    ),
+    'h264': Codec(
+        'libx264',
+        21,
+        {'crf': '{quality}', 'tune': 'fastdecode', 'bf': '0', 'x264-params': 'open-gop=0'},
+        keeps_colours=True,
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Settings:
     """How videos are written.
@@ -31,13 +67,15 @@ class Settings:
     Attributes:
         short_side: Pixels; smaller videos keep their size.
         fps: Frames a second that are kept of videos that have more; None keeps all.
-        crf: Quality of H.264, lower is better.
+        codec: A name of ``CODECS``.
+        quality: See :class:`Codec`; lower is better.
         key_frames: Frames from one key frame to the next, at most.
     """
 
     short_side: int
     fps: float | None
-    crf: int
+    codec: str
+    quality: int
     key_frames: int
 
 
@@ -86,47 +124,54 @@ def run(job: Job) -> dict:
 
 
 def encode(shown: Iterable[Picture], path: str, settings: Settings) -> None:
-    """Write pictures as H.264 in MP4: no B-frames, no deblocking, short closed groups, no sound.
+    """Write pictures to MP4 in short closed groups, without sound.
 
-    Colours keep their matrix and range, and are tagged with them; times are kept exactly.
+    Colours keep their matrix and range, and are tagged with them, where the codec can tell. Times
+    are kept exactly: the encoder, whose clock may be coarse, counts frames, and the file gets the
+    times.
     """
     scaler = Scaler()
     output = None
-    durations: dict[int, int] = {}
+    codec = CODECS[settings.codec]
+    spans: deque[tuple[int, int]] = deque()  # time and duration of frames that are being encoded
     with av.open(path, 'w') as sink:
-        for (time, frame), end in with_ends(shown):
+        for number, ((time, frame), end) in enumerate(with_ends(shown)):
             if output is None:
                 width, height = new_size(*upright_size(frame), settings.short_side)
                 tick = frame.time_base or Fraction(1, 1000)
-                rate = Fraction(settings.fps or 30).limit_denominator(10**5)
-                output = sink.add_stream('libx264', rate=rate)  # the times say what it is
+                # The times say what it is; the clock of MPEG-4 has 16 bits.
+                rate = Fraction(settings.fps or 30).limit_denominator(1000)
+                output = sink.add_stream(codec.encoder, rate=rate)
+                output.time_base = tick
                 output.width, output.height, output.pix_fmt = width, height, 'yuv420p'
                 output.options = {
-                    'crf': str(settings.crf),
-                    'g': str(settings.key_frames),
-                    'tune': 'fastdecode',
-                    'bf': '0',
-                    'x264-params': 'open-gop=0',
-                }
-                codec = output.codec_context
-                codec.time_base = tick
-                codec.thread_count = 1
-                _tag_colours(codec, frame)
-            small = scaler.planes(frame, width, height)
-            small.pts, small.time_base = round(time / tick), tick
+                    name: value.format(quality=settings.quality)
+                    for name, value in codec.options.items()
+                } | {'g': str(settings.key_frames)}
+                output.codec_context.time_base = 1 / rate
+                output.codec_context.thread_count = 1
+                if codec.keeps_colours:
+                    _tag_colours(output.codec_context, frame)
+            small = scaler.planes(frame, width, height, codec.keeps_colours)
+            small.pts, small.time_base = number, 1 / rate
             small.pict_type = PictureType.NONE  # the encoder chooses
-            durations[small.pts] = round((end - time) / tick)
-            _mux(sink, output.encode(small), durations)
+            spans.append((round(time / tick), round((end - time) / tick)))
+            _mux(sink, output.encode(small), spans, tick)
         if output is None:
             raise ValueError('has no frame')
-        _mux(sink, output.encode(None), durations)
+        _mux(sink, output.encode(None), spans, tick)
 
 
 def _mux(
-    sink: av.container.OutputContainer, packets: list[av.Packet], durations: dict[int, int]
+    sink: av.container.OutputContainer,
+    packets: list[av.Packet],
+    spans: deque[tuple[int, int]],
+    tick: Fraction,
 ) -> None:
-    for packet in packets:
-        packet.duration = durations.pop(packet.pts, 0)  # or the last frame would last no time
+    for packet in packets:  # one a frame, in their order
+        time, packet.duration = spans.popleft()  # or the last frame would last no time
+        packet.pts = packet.dts = time
+        packet.time_base = tick
         sink.mux(packet)
 
 

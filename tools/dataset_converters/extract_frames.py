@@ -20,7 +20,6 @@ from common import (
     partial_path,
     positive,
     require_apart,
-    run_parallel,
     target_names,
     write_failures,
 )
@@ -28,6 +27,7 @@ from decoding import Scaler, new_size, pictures, upright_size, with_ends
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 
 NAME = 'img_{:05d}.jpg'
 

@@ -5,39 +5,42 @@ r"""Prepare videos once, so that clips are read out of them several times faster
     python tools/dataset_converters/prepare_videos.py data/k400/original data/k400/videos \
         --short-side 256 --fps 7.5 --sample 20
 
-Writes H.264 in .mp4 that decodes fast (no B-frames, no deblocking, a key frame at least every 16
-frames): a smaller short side, only the frames that clips take, no sound. Folders, the time of every
-frame that stays, and colours are kept; rotated videos are turned upright. --for CONFIG takes size
-and frame rate from the clips of a config.
+Writes .mp4 that decodes fast (MPEG-4 or H.264 without B-frames and deblocking, a key frame at least
+every 16 frames): a smaller short side, only the frames that clips take, no sound. Folders, the time
+of every frame that stays, and colours are kept; rotated videos are turned upright. --for CONFIG
+takes size and frame rate from the clips of a config.
 
 Beside the videos come manifest.jsonl, a line a video, and failed.txt with what could not be read
 and why. Disk space and time are estimated from the first videos. Run again after an interruption,
-it does what is missing. With --sample N, N videos are tried out and nothing is kept.
+it does what is missing. With --sample N, N videos are tried out and nothing is kept. With --shards
+FOLDER, the videos are packed into tar files there afterwards, as pack_videos.py does.
 """
 
 import argparse
 import os
-import shutil
 import sys
 import time
+from itertools import combinations
 
 from common import (
     add_parallel_arguments,
     list_lines,
     positive,
     require_apart,
-    run_parallel,
+    require_space,
     target_names,
     write_failures,
     write_lines,
 )
-from encoding import FrameFolder, Job, Settings, run
+from encoding import CODECS, FrameFolder, Job, Settings, run
 from manifest import Manifest, require_same_settings
 from needs import Needs, add_needs_argument, needs_of_config, what_repeats
+from packing import pack_folder
 from trial import PIPELINE, spread, try_out
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
+from mmmae_st.datasets.parallel import run_parallel
 
 SHORT_SIDE = 256
 MEASURED_FIRST = 16
@@ -58,12 +61,23 @@ def parse_args() -> argparse.Namespace:
     add_needs_argument(parser)
     parser.add_argument('--short-side', type=positive, help=f'pixels ({SHORT_SIDE})')
     parser.add_argument('--fps', type=float, help='frames a second that are kept (all)')
-    parser.add_argument('--crf', type=int, default=21, help='H.264 quality, lower is better (21)')
+    parser.add_argument(
+        '--codec',
+        choices=sorted(CODECS),
+        default='mpeg4',
+        help='how videos are written; mpeg4 (default) decodes fastest, h264 plays everywhere',
+    )
+    parser.add_argument(
+        '--quality',
+        type=positive,
+        help='lower is better: quantizer of mpeg4 (4), rate factor of h264 (21)',
+    )
     parser.add_argument(
         '--key-frames', type=positive, default=16, help='frames between them, at most (16)'
     )
     parser.add_argument('--frame-tmpl', help="the source has folders of frames: 'img_{:05}.jpg'")
     parser.add_argument('--frame-fps', type=float, help='frames a second of such folders')
+    parser.add_argument('--shards', metavar='FOLDER', help='pack the videos into tar files there')
     parser.add_argument('--sample', type=positive, metavar='N', help='try N videos out, keep none')
     add_parallel_arguments(parser)
     return parser.parse_args()
@@ -96,7 +110,8 @@ def choose_settings(args: argparse.Namespace, needs: Needs | None) -> Settings:
                 'its clips would repeat frames'
             )
         fps, short_side = fps or needs.fps, args.short_side or needs.short_side
-    return Settings(short_side, fps, args.crf, args.key_frames)
+    quality = args.quality or CODECS[args.codec].quality
+    return Settings(short_side, fps, args.codec, quality, args.key_frames)
 
 
 def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> dict[str, str]:
@@ -122,16 +137,9 @@ def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> 
             sizes = [record['bytes'] for record in manifest.of(sources[job] for job in first)]
             each = sum(sizes) / max(len(sizes), 1)
             seconds = (time.monotonic() - begin) / len(first)
-            _require_space(args.target, len(rest), each, seconds)
+            needed = require_space(args.target, len(rest) * each, f'the other {len(rest)} videos')
+            print(f'{needed}, and {len(rest) * seconds / 3600:.2g} hours')
     return failures
-
-
-def _require_space(folder: str, number: int, bytes_each: float, seconds_each: float) -> None:
-    needed, free = number * bytes_each / 1e9, shutil.disk_usage(folder).free / 1e9
-    estimate = f'the other {number} videos need about {needed:.3g} GB'
-    if needed > free:
-        raise ValueError(f'{estimate}, and {free:.3g} GB are free in {folder!r}')
-    print(f'{estimate} of {free:.3g} GB free, and {number * seconds_each / 3600:.2g} hours')
 
 
 def plan(args: argparse.Namespace, settings: Settings) -> tuple[dict[str, dict], dict[str, Job]]:
@@ -165,7 +173,8 @@ def main() -> int:
     with short_errors():
         needs = needs_of_config(args.config) if args.config else None
         settings = choose_settings(args, needs)
-        require_apart(args.source, args.target)
+        for one, other in combinations(filter(None, (args.source, args.target, args.shards)), 2):
+            require_apart(one, other)
         records, jobs = plan(args, settings)
         if args.sample:
             pipeline = needs.pipeline if needs else PIPELINE
@@ -186,6 +195,9 @@ def main() -> int:
             )
             write_lines(os.path.join(args.target, os.path.basename(args.list)), list_lines(kept))
         write_failures(args.target, list(failures.items()))
+        if args.shards:
+            made = args.list and os.path.join(args.target, os.path.basename(args.list))
+            pack_folder(args.target, args.shards, made, workers=args.workers)
     print(f'made {len(missing) - len(failures)}, failed {len(failures)}')
     for line in what_repeats(needs, ((r['frames'], r['rate']) for r in manifest.of(jobs))):
         print(line)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from common import Outcome, run_parallel
 from decoding import Scaler, at_rate, new_size, pictures, upright_size
 from encoding import Job, run, source_pictures
 from mmengine.dataset import Compose
 
+from mmmae_st.datasets.parallel import Outcome, run_parallel
 from mmmae_st.registry import TRANSFORMS
 
 PIPELINE = [
@@ -60,8 +60,9 @@ def _report(
     settings = made[0].settings
     rate = 'all frames' if settings.fps is None else f'{settings.fps:g} frames/s'
     lines = [
-        f'{len(made)} of {total} videos at {settings.short_side} pixels, {rate}, crf '
-        f'{settings.crf}, a key frame every {settings.key_frames} frames:',
+        f'{len(made)} of {total} videos at {settings.short_side} pixels, {rate}, '
+        f'{settings.codec} of quality {settings.quality}, a key frame every {settings.key_frames} '
+        'frames:',
         f'{"":34}{"before":>10}{"after":>10}',
         f'{"MB a video":34}{before:10.2f}{after:10.2f}  {after / before:.2f} of it',
         f'{"clips/s of one core":34}{speeds[0]:10.1f}{speeds[1]:10.1f}  '

@@ -8,6 +8,7 @@ from mmmae_st.datasets.readers.base import (
 )
 from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
+from mmmae_st.datasets.readers.memory import MemoryReader
 from mmmae_st.datasets.readers.open import BACKENDS, open_video
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 from mmmae_st.datasets.readers.timeout import call_with_timeout
@@ -17,6 +18,7 @@ __all__ = [
     'BaseReader',
     'DecordReader',
     'FrameFolderReader',
+    'MemoryReader',
     'PyAVReader',
     'VideoReadError',
     'call_with_timeout',

@@ -38,11 +38,14 @@ class BaseReader(metaclass=ABCMeta):
         fps: Frames per second; 0 when the source does not tell.
         times: (num_frames,) float64, rising, seconds at which the frames
             appear; None when the source does not tell.
+        stated_seconds: How long the file says that it is; 0 when it does not tell. One that breaks
+            off holds less.
     """
 
     num_frames: int
     fps: float
     times: np.ndarray | None = None
+    stated_seconds: float = 0.0
 
     @abstractmethod
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
@@ -77,6 +80,24 @@ class BaseReader(metaclass=ABCMeta):
         """
         frames = sorted(self.read(indices).items())
         return [index for index, _ in frames], planes_of_rgb([frame for _, frame in frames])
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode frames one after the other, for videos whose frames fill the memory.
+
+        Args:
+            indices: As of :meth:`read`.
+            short_side: As of :meth:`read`.
+
+        Yields:
+            Frame number and (H, W, 3) uint8 RGB, each frame once, with rising numbers.
+
+        Raises:
+            VideoReadError: A frame cannot be decoded; those before it have been given.
+        """
+        for index in sorted(set(indices)):
+            yield index, self.read([index], short_side)[index]
 
     @abstractmethod
     def close(self) -> None:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from mmmae_st.datasets.readers.base import VideoReadError
+from mmmae_st.datasets.readers.stored import Contents
+
 
 class PacketTimes(NamedTuple):
     """What numbering needs of a packet; the packets themselves would hold the whole file."""
@@ -94,6 +97,26 @@ def number_by_pts(packets: Sequence[PacketTimes]) -> Numbering | None:
     if not times or not keys or len(times) < len(shown) or min(gaps(decoded), default=0) < 0:
         return None
     return Numbering(times, keys)
+
+
+def number_by_table(table: Sequence[tuple[int, bool]], contents: Contents) -> Numbering:
+    """Number the frames by the table of a container that stores them in the order of their times.
+
+    Args:
+        table: Time of each frame, and whether it is a keyframe.
+        contents: What is known to be in the file.
+
+    Raises:
+        VideoReadError: The table says otherwise.
+    """
+    keys = tuple(number for number, (_, is_key) in enumerate(table) if is_key)
+    if len(table) != contents.frames or keys != contents.key_frames:
+        raise VideoReadError(
+            f'file and index differ: {len(table)} frames, {len(keys)} of them keyframes, in the '
+            f'file, {contents.frames} and {len(contents.key_frames)} in the index'
+        )
+    times = [time for time, _ in table]
+    return Numbering(times, [KeyPacket(times[key], times[key], times[key]) for key in keys])
 
 
 def number_by_dts(

@@ -10,6 +10,7 @@ from mmmae_st.datasets.readers.base import BaseReader, VideoReadError, read_erro
 from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
+from mmmae_st.datasets.readers.stored import StoredVideo, open_stored
 
 BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader}
 
@@ -19,8 +20,9 @@ def open_video(
     backend: str = 'pyav',
     frame_tmpl: str | None = None,
     backend_args: dict | None = None,
+    stored: StoredVideo | None = None,
 ) -> BaseReader:
-    """Open a video file, or a folder of frames.
+    """Open a video file, a video that stands in another file, or a folder of frames.
 
     Args:
         path: Local path or the URI of a file backend of mmengine. Local files go to the
@@ -29,6 +31,8 @@ def open_video(
         frame_tmpl: File name template of raw frames such as ``'img_{:05}.jpg'``;
             given, ``path`` is a folder of images.
         backend_args: Arguments of mmengine's ``get_file_backend``.
+        stored: Where the video stands, in place of ``path``. PyAV takes from it what is in the
+            video, so that not all packets have to be read.
 
     Raises:
         ValueError: Unknown ``backend``.
@@ -39,7 +43,12 @@ def open_video(
     with read_errors():
         if frame_tmpl is not None:
             return FrameFolderReader(path, frame_tmpl, backend_args)
-        return BACKENDS[backend](_source(path, backend_args))
+        if stored is None:
+            return BACKENDS[backend](_source(path, backend_args))
+        source = open_stored(stored, backend_args)
+        if backend == 'pyav' and stored.by_table:
+            return PyAVReader(source, stored.contents)
+        return BACKENDS[backend](source)
 
 
 def _source(path: str, backend_args: dict | None) -> str | BinaryIO:

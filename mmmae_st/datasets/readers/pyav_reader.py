@@ -5,15 +5,15 @@ A wanted frame is decoded from the last keyframe shown at or before it, so the l
 an open group are never taken from the wrong side. Frames that nobody wants and nothing refers to
 are not decoded (``skip_frame``), and colours are converted for wanted frames only. Where this does
 not serve (no times, a seek that fails, a frame that comes out damaged or not at all), the file is
-decoded from its start.
+decoded from its start. Where an index says what is in the file, the table of its container numbers
+the frames, and no packet is read for that.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from itertools import chain, islice
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -37,11 +37,11 @@ from mmmae_st.datasets.readers.numbering import (
     in_seconds,
     number_by_dts,
     number_by_pts,
+    number_by_table,
     packet_times,
 )
+from mmmae_st.datasets.readers.stored import Contents
 from mmmae_st.uncut_clips import Planes
-
-Converted = TypeVar('Converted')
 
 # Decoding on costs less than flushing the decoder and seeking when a gap is shorter than this.
 MIN_SEEK_GAP = 8
@@ -58,18 +58,20 @@ class PyAVReader(BaseReader):
 
     Args:
         source: Local path or file object.
+        contents: What is in the file, where that is known. Defaults to None.
 
     Raises:
-        VideoReadError: No video stream, no decoder for it, or no frame in it.
+        VideoReadError: No video stream, no decoder for it, no frame in it, or other frames than
+            ``contents`` says.
         av.FFmpegError: FFmpeg cannot read the file.
     """
 
-    def __init__(self, source: str | BinaryIO) -> None:
+    def __init__(self, source: str | BinaryIO, contents: Contents | None = None) -> None:
         self._source = source
         self._reformatter = VideoReformatter()
         self._open()
         try:
-            self._numbering = self._number_frames()
+            self._numbering = self._number_frames(contents)
             times: Sequence[int | None]
             if self._numbering:
                 times = self._numbering.times
@@ -79,8 +81,12 @@ class PyAVReader(BaseReader):
             if self.num_frames == 0:
                 raise VideoReadError('no frame in the video stream')
             self.times = in_seconds(times, self._stream.time_base)
+            if contents is not None:
+                self.fps = contents.rate
+                return
             stated = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self.fps = frame_rate(stated, self.times)
+            self.stated_seconds = self._stated_seconds(stated)
         except BaseException:
             self.close()
             raise
@@ -98,6 +104,15 @@ class PyAVReader(BaseReader):
             raise
         self._is_primed = False
 
+    def _stated_seconds(self, fps: float) -> float:
+        """What the file says of its length: for the track, the whole file or by counting frames."""
+        track, whole = self._stream.duration, self._container.duration
+        if track and self._stream.time_base:
+            lasts = float(track * self._stream.time_base)
+        else:
+            lasts = whole / av.time_base if whole else 0.0
+        return max(lasts, self._stream.frames / fps if fps else 0.0)
+
     def _rewind(self) -> None:
         """Open the file anew: some formats cannot seek to their start, others leave out frames."""
         self.close()
@@ -105,11 +120,14 @@ class PyAVReader(BaseReader):
             self._source.seek(0)
         self._open()
 
-    def _number_frames(self) -> Numbering | None:
+    def _number_frames(self, contents: Contents | None) -> Numbering | None:
         """Number the frames by their times; None where they have to be counted."""
         codec = self._stream.codec_context
         demuxed = self._container.demux(self._stream)
         self._first_packet = next(demuxed)
+        if contents is not None:
+            table = [(entry.timestamp, entry.is_keyframe) for entry in self._stream.index_entries]
+            return number_by_table(table, contents)
         packets = packet_times(chain([self._first_packet], demuxed))
         # These store no times of showing; those made up are wrong where frames are reordered.
         if self._container.format.name in ('avi', 'asf') and codec.has_b_frames:
@@ -132,12 +150,19 @@ class PyAVReader(BaseReader):
 
     def read(self, indices: Sequence[int], short_side: int | None = None) -> dict[int, np.ndarray]:
         """See :class:`BaseReader`."""
-        convert = partial(self._to_rgb, short_side=short_side)
-        return check_frames(self._converted(indices, convert), indices)
+        return check_frames(dict(self.stream(indices, short_side)), indices)
+
+    def stream(
+        self, indices: Sequence[int], short_side: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """See :class:`BaseReader`."""
+        for index, frame in self._decoded(sorted(set(indices))):
+            yield index, self._to_rgb(frame, short_side)
 
     def read_planes(self, indices: Sequence[int]) -> tuple[list[int], Planes]:
         """See :class:`BaseReader`."""
-        frames = self._converted(indices, self._to_planes)
+        decoded = self._decoded(sorted(set(indices)))
+        frames = {index: self._to_planes(frame) for index, frame in decoded}
         check_frames({index: luma for index, (luma, *_) in frames.items()}, indices)
         lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
         if len(set(colours)) > 1:
@@ -145,22 +170,20 @@ class PyAVReader(BaseReader):
         stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
         return sorted(frames), Planes(*stacks, *colours[0])
 
-    def _converted(
-        self, indices: Sequence[int], convert: Callable[[av.VideoFrame], Converted]
-    ) -> dict[int, Converted]:
-        """Frame number to what ``convert`` makes of the frame, for those that can be decoded."""
-        wanted = sorted(set(indices))
-        frames: dict[int, Converted] = {}
+    def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The wanted frames by seeking, and from the start of the file where that fails."""
+        left = dict.fromkeys(wanted)
         if self._numbering:
             with suppress(av.FFmpegError, VideoReadError):
                 for key, run in self._runs(self._numbering, wanted):
                     decoded = self._decode_run(self._numbering, key, run)
                     for index, frame in self._select(decoded, run):
-                        frames[index] = convert(frame)
-        if len(frames) < len(wanted):
-            for index, frame in self._select(self._decode_all(), wanted):
-                frames[index] = convert(frame)
-        return frames
+                        del left[index]
+                        yield index, frame
+                    if not left.keys().isdisjoint(run):
+                        break
+        if left:
+            yield from self._select(self._decode_all(), list(left))
 
     def _select(
         self, frames: Iterator[av.VideoFrame], wanted: list[int]
@@ -279,3 +302,23 @@ def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
     """(height, width) uint8, without what the decoder keeps beside each line."""
     lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return lines[: plane.height, : plane.width]
+
+
+def contents_of(path: str) -> tuple[Contents, bool]:
+    """What is in a file, and whether a reader that is told so numbers the frames by the table.
+
+    Key frames are left out where the times of the packets do not tell which they are.
+
+    Raises:
+        VideoReadError, av.FFmpegError: The file cannot be read.
+    """
+    with closing(PyAVReader(path)) as reader:
+        numbering = reader._numbering
+        times = numbering.times if numbering else []
+        numbers = {time: number for number, time in enumerate(times)}
+        keys = [numbers.get(key.time) for key in numbering.keys] if numbering else []
+        known = tuple(key for key in keys if key is not None)
+        contents = Contents(reader.num_frames, reader.fps, known)
+    with suppress(VideoReadError), closing(PyAVReader(path, contents)) as reader:
+        return contents, reader._numbering == numbering
+    return contents, False

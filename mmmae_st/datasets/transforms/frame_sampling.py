@@ -1,6 +1,7 @@
 """Which frames a clip takes. Pure functions; V frames in the video, T in the clip."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -102,3 +103,52 @@ def frames_shown(times: np.ndarray, fps: float, numbers: np.ndarray) -> np.ndarr
     """
     moments = times[0] + numbers / fps + ROUNDING
     return (np.searchsorted(times, moments, 'right') - 1).clip(0, len(times) - 1)
+
+
+class Windows(NamedTuple):
+    """Clips at equal distances all along a video.
+
+    Attributes:
+        frame_inds: (N, T) int64 frame numbers; the last frame is repeated where the video is
+            shorter than one clip.
+        seconds: (N, 2) float64, where each clip begins and ends, from the first frame on.
+    """
+
+    frame_inds: np.ndarray
+    seconds: np.ndarray
+
+
+def plan_windows(
+    num_frames: int,
+    fps: float,
+    times: np.ndarray | None,
+    clip_len: int,
+    frame_interval: int,
+    stride: float,
+    target_fps: float = 30.0,
+) -> Windows:
+    """Every ``stride`` frames a clip, as long as one fits; one at least.
+
+    Args:
+        num_frames: V.
+        fps: Frames per second of the video; 0 when unknown.
+        times: (V,) seconds at which the frames appear, rising; None when unknown. Where the rate
+            varies, the clips are those of the same video at a constant ``target_fps``.
+        clip_len: T.
+        frame_interval: Frames from one to the next, at ``target_fps``.
+        stride: Frames from one clip to the next, at ``target_fps``.
+        target_fps: Rate that interval and stride refer to.
+    """
+    span = clip_span(clip_len, frame_interval, fps, target_fps)
+    varies = times is not None and rate_varies(times, span)
+    if times is not None and varies:
+        fps, num_frames = target_fps, num_shown(times, target_fps)
+        span = clip_span(clip_len, frame_interval, fps, target_fps)
+    rate = fps or target_fps
+    step = stride * rate / target_fps
+    number = max(int((num_frames - span) / step + ROUNDING) + 1, 1)
+    starts = np.arange(number) * step
+    frame_inds = np.stack([clip_frames(start, span, clip_len, num_frames) for start in starts])
+    if times is not None and varies:
+        frame_inds = frames_shown(times, target_fps, frame_inds)
+    return Windows(frame_inds, np.stack([starts, starts + span], axis=1) / rate)

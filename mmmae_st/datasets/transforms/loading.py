@@ -42,9 +42,10 @@ SAMPLINGS = ('random', 'uniform', 'segment', 'segment_center')
 class LoadClips(BaseTransform):
     """Read R clips of T frames from one video, decoding it once (repeated sampling).
 
-    Reads ``path``, ``sample_key`` and optionally ``frame_tmpl``. Adds ``clips`` (R lists of T
-    frames, (H, W, 3) uint8 RGB, shared between clips that take the same frame), ``frame_inds``
-    ((R, T) int64) and ``rngs`` (R generators, seeded with (seed, epoch, index, view)).
+    Reads ``path``, ``sample_key`` and optionally ``frame_tmpl`` or ``stored`` (StoredVideo, in
+    place of the file at ``path``). Adds ``clips`` (R lists of T frames, (H, W, 3) uint8 RGB, shared
+    between clips that take the same frame), ``frame_inds`` ((R, T) int64) and ``rngs`` (R
+    generators, seeded with (seed, epoch, index, view)).
 
     A video shorter than a clip repeats its last frame, and one of fewer frames a second than are
     asked for repeats others; each is warned of once. Where the frame rate varies (see
@@ -173,7 +174,11 @@ class LoadClips(BaseTransform):
         with (
             read_errors(),
             open_video(
-                results['path'], self.backend, results.get('frame_tmpl'), self.backend_args
+                results['path'],
+                self.backend,
+                results.get('frame_tmpl'),
+                self.backend_args,
+                results.get('stored'),
             ) as reader,
         ):
             frame_inds = self.sample(reader.num_frames, reader.fps, rngs, reader.times)

@@ -57,8 +57,9 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
       which its files leave out, is put into ``pos_embed='joint'``.
     - 2-D kernels are inflated to W / u in each of the u frames, with a temporal embedding of
       zero: a clip of one tubelet of equal frames gives the output of the 2-D model.
-    - Decoders of VideoMAE and image MAE, and classifiers of images, are left out; so are
-      classifiers that pool the tokens as no ``out_type`` of ours does.
+    - V-JEPA 2 does not read the fixed table that some of its files hold; V-JEPA does.
+    - Decoders of VideoMAE and image MAE, the predictor of V-JEPA, and classifiers of images are
+      left out; so are classifiers that pool the tokens as no ``out_type`` of ours does.
 
     Args:
         file: What ``read_checkpoint`` gives.
@@ -70,7 +71,7 @@ def to_ours(file: Checkpoint, prefix: str | None = None, tubelet_size: int = 2) 
             parameters that a plain vision transformer has not.
     """
     state, left_out = _below_prefix(file.state, prefix)
-    source, table = names.detect_source(state)
+    source, table = names.detect_source(state, file.key)
     weights = Weights({}, source, left_out=left_out)
     if source == 'mmmae_st':
         bare = KERNEL not in state
@@ -256,6 +257,17 @@ def _adapt_embeddings(weights: Weights, tubelet_size: int) -> None:
         num_tokens = (16 // tubelet) * (224 // patch) ** 2
         state['backbone.pos_embed.joint'] = videomae_table(num_tokens, width)
         weights.changed['backbone.pos_embed.joint'] = 'computed for 16 frames of 224x224'
+    elif source == 'vjepa' and not _is_first_vjepa(state):
+        table = state.pop('backbone.pos_embed.joint', None)
+        weights.left_out += [] if table is None else ['pos_embed']
+
+
+def _is_first_vjepa(state: dict[str, Tensor]) -> bool:
+    """V-JEPA before 2 adds a table: of 16 frames of 224 pixels, or of 384 for a ViT-H."""
+    table = state.get('backbone.pos_embed.joint')
+    return table is not None and (
+        table.shape[1] == 8 * 14**2 or tuple(table.shape[1:]) == (8 * 24**2, 1280)
+    )
 
 
 def _is_square(number: int) -> bool:

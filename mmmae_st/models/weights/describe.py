@@ -13,6 +13,8 @@ from mmmae_st.models.weights.names import MAY_LACK_NORM
 Grid = tuple[int, int, int]
 
 IMAGENET_PREPROCESSOR = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+# what V-JEPA 2 is published for, but for one file for 384 pixels; its weights do not tell
+VJEPA_CLIP = dict(img_size=256, num_frames=64)
 MAE_ST_DECODER_HEADS = 16
 PYSLOWFAST_HEAD_WIDTH = 64
 
@@ -41,15 +43,20 @@ def describe(
     """
     kernel = state['backbone.patch_embed.proj.weight']
     _, channels, tubelet, patch, _ = kernel.shape
+    positions = _kind(state, 'backbone')
+    if source == 'vjepa' and positions == 'sincos':
+        positions = 'rope'
     grid = _token_grid(state, args)
-    backbone: dict[str, Any] = dict(arch=_arch(state), patch_size=patch, tubelet_size=tubelet)
+    backbone: dict[str, Any] = dict(
+        arch=_arch(state, source), patch_size=patch, tubelet_size=tubelet
+    )
     if channels != 3:
         backbone['in_channels'] = channels
     if grid is not None:
         backbone |= dict(img_size=grid[1] * patch, num_frames=grid[0] * tubelet)
-    backbone |= dict(
-        pos_embed=_kind(state, 'backbone'), with_cls_token='backbone.cls_token' in state
-    )
+    elif positions == 'rope':
+        backbone |= VJEPA_CLIP
+    backbone |= dict(pos_embed=positions, with_cls_token='backbone.cls_token' in state)
     if any(name.startswith('cls_head.') for name in state):
         backbone['out_type'] = pooling
     elif 'backbone.norm.weight' not in state and source in MAY_LACK_NORM:
@@ -65,7 +72,7 @@ def describe(
     if 'decoder.embed.weight' in state and 'head.pred.weight' in state:
         config['decoder'] = _decoder(state, source, args, backbone)
         config['head'] = _head(state, source, args, backbone)
-    if source in ('videomae', 'image_mae'):
+    if source in ('videomae', 'vjepa', 'image_mae'):
         config['data_preprocessor'] = dict(IMAGENET_PREPROCESSOR)
     return config
 
@@ -151,10 +158,12 @@ def _grid(steps: int, area: float) -> Grid | None:
     return (steps, side, side) if side * side == area else None
 
 
-def _arch(state: Mapping[str, Tensor]) -> str | dict[str, Any]:
+def _arch(state: Mapping[str, Tensor], source: str) -> str | dict[str, Any]:
     width = state['backbone.patch_embed.proj.weight'].shape[0]
     depth = _depth(state, 'backbone')
     known = [name for name, arch in ARCHS.items() if arch[:2] == (width, depth)]
+    if source == 'vjepa':  # its ViT-g has other heads
+        known.reverse()
     return known[0] if known else dict(embed_dims=width, depth=depth, num_heads=None)
 
 

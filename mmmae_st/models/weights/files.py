@@ -17,10 +17,10 @@ from torch import Tensor
 
 from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.fileio.safe_loading import download_once, existing_file, load_plain
-from mmmae_st.models.weights.names import some
+from mmmae_st.models.weights.names import VJEPA_KEYS, some
 
 # keys under which training codes keep the parameters
-WRAPPERS = ('state_dict', 'model', 'model_state', 'module')
+WRAPPERS = ('state_dict', 'model', 'model_state', 'module', *VJEPA_KEYS)
 META_KEY = 'mmmae_st'
 
 
@@ -34,12 +34,14 @@ class Checkpoint:
             YAML, if any.
         meta: What ``write_checkpoint`` noted about the weights, if it wrote the file.
         config_text: The config of the run that wrote the file, as mmengine's Runner puts it there.
+        key: Where in the file the parameters were; empty at the top level.
     """
 
     state: dict[str, Tensor]
     args: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     config_text: str = ''
+    key: str = ''
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -66,7 +68,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f'{path} holds a {type(content).__name__}, not the parameters of a model: save '
             "model.state_dict(), or a dict with it under 'state_dict'"
         )
-    state = next((content[key] for key in WRAPPERS if _is_state(content.get(key))), content)
+    key = next((key for key in WRAPPERS if _is_state(content.get(key))), '')
+    state = content[key] if key else content
     if not _is_state(state):
         raise ValueError(
             f'{path} holds no parameters: they are looked for at the top level and under '
@@ -81,6 +84,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         args=dict(vars(args)) if isinstance(args, argparse.Namespace) else _yaml(content),
         meta=meta.get(META_KEY, {}),
         config_text=text if isinstance(text, str) else '',
+        key=key,
     )
 
 

@@ -144,8 +144,8 @@ def load_pretrained(
     Args:
         module: A ``SpacetimeViT`` or ``SpatiotemporalMAE``.
         checkpoint: File or http(s) address: a checkpoint of this project (pretraining,
-            recogniser, detector), of mae_st, PySlowFast, VideoMAE or an image MAE, as PyTorch or
-            safetensors file.
+            recogniser, detector), of mae_st, PySlowFast, VideoMAE, V-JEPA 2 or an image MAE, as
+            PyTorch or safetensors file.
         prefix: Where the weights are below that beginning of the names; ``'backbone.'`` and None
             are the same.
 
@@ -281,6 +281,8 @@ def _needed(part: str, module: BaseModule, weights: Weights) -> dict[str, Any]:
     needed.pop('norm_eps', None)  # Hugging Face's differs from the authors' by less than rounding
     if weights.source == 'mmmae_st':
         needed.pop('num_heads', None)  # guessed from the name of the size
+        if needed.get('pos_embed') == 'sincos' and not needed.get('with_cls_token'):
+            needed.pop('pos_embed')  # or 'rope': neither has parameters
     trained = weights.trained_as.get(part) or {}
     kind = type(module)
     if trained and ('type' not in trained or component_class(MODELS, trained, 'mmmae_st') is kind):

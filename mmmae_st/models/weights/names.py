@@ -1,7 +1,8 @@
 """Foreign parameter names. Every table leads to the names of mae_st, and from there to ours.
 
 Sources are ``mmmae_st`` (ours), ``mae_st``, ``pyslowfast``, ``videomae`` (files of its authors,
-mmaction2 and Hugging Face) and ``image_mae`` (2-D ViT: timm, the MAE authors, Hugging Face).
+mmaction2 and Hugging Face), ``vjepa`` (V-JEPA 2 by the names of Meta and Hugging Face, and V-JEPA)
+and ``image_mae`` (2-D ViT: timm, the MAE authors, Hugging Face).
 """
 
 import re
@@ -73,21 +74,38 @@ HUGGINGFACE_NAMES = (
     (r'fc_norm\.(.+)', r'norm.\1'),
     (r'classifier\.(.+)', r'head.\1'),
 )
+VJEPA_NAMES = ((r'backbone\.(.+)', r'\1'),)
+_ENCODER = r'(?:vjepa2\.)?encoder\.'
+VJEPA_OF_HUGGINGFACE_NAMES = (
+    (_ENCODER + r'embeddings\.patch_embeddings\.proj\.(.+)', r'patch_embed.proj.\1'),
+    (_ENCODER + r'layer\.(\d+)\.(norm[12]|mlp\.fc[12])\.(.+)', r'blocks.\1.\2.\3'),
+    (
+        _ENCODER + r'layer\.(\d+)\.attention\.([qkv])(?:uery|ey|alue)\.(.+)',
+        r'blocks.\1.attn.\2.\3',
+    ),
+    (_ENCODER + r'layer\.(\d+)\.attention\.proj\.(.+)', r'blocks.\1.attn.proj.\2'),
+    (_ENCODER + r'layernorm\.(.+)', r'norm.\1'),
+)
 TABLES = {
     'mae_st': (),
     'pyslowfast': PYSLOWFAST_NAMES,
     'videomae': VIDEOMAE_NAMES,
+    'vjepa': VJEPA_NAMES,
     'image_mae': IMAGE_NAMES,
 }
+# keys under which Meta's files of V-JEPA keep the encoder; its names are those of our encoders
+VJEPA_KEYS = ('target_encoder', 'encoder')
 
 # files of these may lack the final norm: out_type='raw', and transformers before fine-tuning
 MAY_LACK_NORM = ('mmmae_st', 'videomae')
 
-# parts of foreign models that are left out: decoders that differ from ours, fixed filters of HOG
+# parts of foreign models that are left out: decoders that differ from ours, fixed filters of HOG,
+# the predictor and the attentive classifier of V-JEPA 2
 LEFT_OUT = {
     'mae_st': r'$^',
     'pyslowfast': r'hogs\..+',
     'videomae': r'decoder\..+|encoder_to_decoder\..+|mask_token',
+    'vjepa': r'(?:vjepa2\.)?predictor\..+|pooler\..+|classifier\..+',
     'image_mae': r'decoder\..+|decoder_.+|mask_token|head\..+|classifier\..+|pooler\..+',
 }
 
@@ -107,10 +125,17 @@ _VIDEOMAE_ONLY = re.compile(
     r'(?:backbone\.)?patch_embed\.projection\.weight'
 )
 _HF_KERNEL = re.compile(r'(?:videomae\.|vit\.)?embeddings\.patch_embeddings\.projection\.weight')
+_HF_VJEPA_KERNEL = re.compile(_ENCODER + r'embeddings\.patch_embeddings\.proj\.weight')
 
 
-def detect_source(state: Mapping[str, Tensor]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def detect_source(
+    state: Mapping[str, Tensor], key: str = ''
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Tell whose names these are.
+
+    Args:
+        state: Parameters by the names of a file.
+        key: Key of the file under which they were.
 
     Returns:
         The source and its table of names.
@@ -121,6 +146,10 @@ def detect_source(state: Mapping[str, Tensor]) -> tuple[str, tuple[tuple[str, st
     hf_kernel = next((state[name] for name in state if _HF_KERNEL.fullmatch(name)), None)
     if hf_kernel is not None:
         return ('videomae' if hf_kernel.ndim == 5 else 'image_mae'), HUGGINGFACE_NAMES
+    if any(_HF_VJEPA_KERNEL.fullmatch(name) for name in state):
+        return 'vjepa', VJEPA_OF_HUGGINGFACE_NAMES
+    if key in VJEPA_KEYS:
+        return 'vjepa', VJEPA_NAMES
     if 'backbone.patch_embed.proj.weight' in state:
         return 'mmmae_st', ()
     source = _source_of_plain_names(state)
@@ -128,7 +157,7 @@ def detect_source(state: Mapping[str, Tensor]) -> tuple[str, tuple[tuple[str, st
         parts = sorted({name.split('.')[0] for name in state})
         raise ValueError(
             'its parameters are not those of a plain vision transformer by mmmae_st, mae_st, '
-            f'PySlowFast, VideoMAE or image MAE; their names begin with {parts[:12]}'
+            f'PySlowFast, VideoMAE, V-JEPA or image MAE; their names begin with {parts[:12]}'
         )
     return source, TABLES.get(source, ())
 

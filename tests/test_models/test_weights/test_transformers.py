@@ -6,7 +6,13 @@ from references.layers import randomise
 from torch import nn
 
 from mmmae_st.models import SpacetimeViT
-from mmmae_st.models.weights import load_pretrained, read_checkpoint, to_ours
+from mmmae_st.models.weights import (
+    Checkpoint,
+    fit,
+    load_pretrained,
+    read_checkpoint,
+    to_ours,
+)
 
 transformers = pytest.importorskip('transformers')
 
@@ -107,3 +113,60 @@ def test_classifiers_of_videomae(tmp_path, mean, how):
     head.load_state_dict({k: weights.state[f'cls_head.fc_cls.{k}'] for k in ('weight', 'bias')})
     video = clips(16, 224)
     assert_equal_outputs(head(ours(video)), model(video.transpose(1, 2)).logits)
+
+
+VJEPA2 = dict(
+    hidden_size=96,
+    num_hidden_layers=2,
+    num_attention_heads=3,
+    crop_size=64,
+    frames_per_clip=8,
+    pred_hidden_size=24,
+    pred_num_attention_heads=2,
+    pred_num_hidden_layers=1,
+    num_pooler_layers=1,
+)
+VJEPA2_GIANT = dict(VJEPA2, hidden_size=88, num_attention_heads=4, mlp_ratio=48 / 11)
+
+
+@pytest.mark.parametrize('how', ['save_pretrained', 'torch.save'])
+@pytest.mark.parametrize('kind', ['VJEPA2Model', 'VJEPA2ForVideoClassification'])
+@pytest.mark.parametrize('sizes', [VJEPA2, VJEPA2_GIANT, dict(VJEPA2, crop_size=96)])
+@torch.no_grad()
+def test_vjepa2(tmp_path, sizes, kind, how):
+    config = transformers.VJEPA2Config(**sizes)
+    model = getattr(transformers, kind)(config)
+    path = save(model, tmp_path, how)
+    ours = SpacetimeViT(
+        dict(embed_dims=config.hidden_size, depth=2, num_heads=config.num_attention_heads),
+        pos_embed='rope',
+        with_cls_token=False,
+        mlp_ratio=config.mlp_ratio,
+    ).eval()
+    load_pretrained(ours, path)
+    encoder = getattr(model, 'vjepa2', model).encoder
+    for frames in (8, 12):
+        video = clips(frames, config.crop_size)
+        assert_equal_outputs(ours(video), encoder(video.transpose(1, 2)).last_hidden_state)
+    ids = torch.stack([torch.randperm(64)[:23].sort().values for _ in range(2)])
+    kept = encoder.embeddings(video.transpose(1, 2))[torch.arange(2)[:, None], ids]
+    for layer in encoder.layer:
+        kept = layer(kept, ids)[0]
+    assert_equal_outputs(ours(video, ids), encoder.layernorm(kept))
+
+
+@pytest.mark.parametrize(
+    ('arch', 'sizes'),
+    [
+        ('large', {}),
+        ('huge', dict(hidden_size=1280, num_hidden_layers=32)),
+        ('giant_xformers', dict(hidden_size=1408, num_hidden_layers=40, mlp_ratio=48 / 11)),
+    ],
+)
+def test_sizes_of_vjepa2_are_known_by_name(arch, sizes):
+    with torch.device('meta'):
+        model = transformers.VJEPA2Model(transformers.VJEPA2Config(num_pooler_layers=1, **sizes))
+        weights = to_ours(Checkpoint(model.state_dict()))
+        ours = SpacetimeViT(**weights.config['backbone'])
+    assert weights.config['backbone']['arch'] == arch
+    assert fit(ours, weights)[1].is_complete()

@@ -1,6 +1,7 @@
 """Section 4: what is left of the time goes to the motion benchmark."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,15 +20,17 @@ TINY_ENTRY = 'labels/from scratch, 5'
 
 
 def run_study(place: Place, notes: Notes) -> None:
-    """Go on with the study until the time is over, then write its report and pack its results."""
+    """Go on with the rows that end in time, then write the report and pack the results."""
     work = place.folder / 'study'
     if place.earlier is not None and (place.earlier / ARCHIVE).exists():
         shutil.unpack_archive(place.earlier / ARCHIVE, work / 'results')
     scale = 'smoke' if place.is_tiny else 'gpu'
     files = ['--work-dir', str(work), '--data-root', str(place.folder / 'study_clips')]
     command = [sys.executable, str(RUN), '--scale', scale, *files]
-    entries = ['--entries', TINY_ENTRY] if place.is_tiny else []
-    process = subprocess.Popen([*command, *entries])
+    minutes = (place.end - time.monotonic() - LAST_MOMENTS) / 60
+    options = ['--minutes', f'{max(minutes, 0):.2f}'] if math.isfinite(minutes) else []
+    options += ['--entries', TINY_ENTRY] if place.is_tiny else []
+    process = subprocess.Popen([*command, *options])
     try:
         while process.poll() is None and time.monotonic() < place.end - LAST_MOMENTS:
             time.sleep(0.5)

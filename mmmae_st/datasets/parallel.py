@@ -1,0 +1,95 @@
+"""A function over many videos, in worker processes that may crash."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mmengine.utils import ProgressBar
+from pebble import ProcessExpired, ProcessPool
+
+from mmmae_st.datasets.readers import VideoReadError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task: its value, or the cause of its failure in one line."""
+
+    task: Any
+    value: Any = None
+    error: str | None = None
+
+
+def in_one_line(error: Exception) -> str:
+    """What an exception says, with its kind unless it is one of ours."""
+    text = ' '.join(str(getattr(error, 'strerror', None) or error).split())
+    if text and (type(error) is ValueError or isinstance(error, VideoReadError)):
+        return text
+    return f'{type(error).__name__}: {text}'
+
+
+def run_parallel(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    workers: int,
+    timeout: float | None,
+    initializer: Callable[..., None] | None = None,
+    initargs: Sequence[Any] = (),
+    context: Any = multiprocessing,
+) -> Iterator[Outcome]:
+    """Apply a function to every task in worker processes, showing a progress bar.
+
+    A task that raises, crashes its process or takes too long fails alone; its worker is replaced.
+
+    Args:
+        function: Takes a task; both must be picklable.
+        tasks: The tasks.
+        workers: Number of processes.
+        timeout: Seconds after which a task is given up; None for no limit.
+        initializer: Called once in each process.
+        initargs: Its arguments.
+        context: How processes are started, as ``multiprocessing.get_context('spawn')``.
+
+    Yields:
+        One outcome a task, in the order they finish.
+    """
+    if not tasks:
+        return
+    waiting = iter(tasks)
+    running: dict[Future, Any] = {}
+    bar = ProgressBar(len(tasks), file=sys.stderr)
+    pool = ProcessPool(
+        max_workers=min(workers, len(tasks)),
+        initializer=initializer,
+        initargs=list(initargs),
+        context=context,
+    )
+    try:
+        while True:
+            for task in islice(waiting, 2 * workers - len(running)):
+                running[pool.schedule(function, args=[task], timeout=timeout)] = task
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                bar.update()
+                yield _outcome(running.pop(future), future, timeout)
+    finally:
+        pool.stop()
+        pool.join()
+        print(file=sys.stderr)  # ends the line of the progress bar
+
+
+def _outcome(task: Any, future: Future, timeout: float | None) -> Outcome:
+    try:
+        return Outcome(task, future.result())
+    except TimeoutError:
+        cause = f'gave no answer within {timeout:g} seconds'
+    except ProcessExpired as error:
+        cause = f'crashed its process (exit code {error.exitcode})'
+    except Exception as error:  # a file can fail in any way
+        cause = in_one_line(error)
+    return Outcome(task, error=cause)
