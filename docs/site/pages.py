@@ -78,7 +78,10 @@ def reference(folder: Path) -> None:
         (folder / 'api' / f'{name}.md').write_text('\n'.join(text))
     (folder / 'api' / 'index.md').write_text(
         '# Reference\n\nMade from the docstrings. A layer imports only what is below it: '
-        '[architecture](../docs/architecture.md).\n\n' + exported() + '\n' + toctree(names)
+        '[architecture](../docs/architecture.md).\n\n'
+        + exported()
+        + '\n'
+        + toctree([f'api/{name}' for name in names])
     )
 
 
