@@ -420,3 +420,14 @@ def test_page_on_python_works_as_written(tmp_path, make_clip, monkeypatch):
     assert sorted(path.name for path in (tmp_path / 'features').glob('*.npy')) == ['a.npy', 'b.npy']
     assert (tmp_path / 'pictures' / 'a.png').exists()
     assert type(scope['model']).__name__ == 'SpatiotemporalMAE'
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch, clips):
+    """With a tiny checkpoint; the line that needs a fine-tuned one is left out."""
+    monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
+    write_tiny_checkpoint(tmp_path / 'epoch_200.pth')
+    (code,) = blocks(ROOT / 'README.md', 'python')
+    assert code.count('ActionInferencer') == 1 and len(code.splitlines()) <= 10
+    code = '\n'.join(line for line in code.splitlines() if 'ActionInferencer' not in line)
+    code = code.replace('epoch_200.pth', str(tmp_path / 'epoch_200.pth'))
+    exec(compile(code.replace('clip.mp4', str(clips['plain'])), 'README.md', 'exec'), {})
