@@ -42,7 +42,10 @@ setup(
     # a requirement can say that, so one of the extras 'lite' and 'detection' brings it.
     extras_require={
         name: read_requirements(name)
-        for name in ('lite', 'finetune', 'detection', 'export', 'transformers', 'docs', 'tests')
+        for name in (
+            *('lite', 'finetune', 'detection', 'export', 'transformers', 'decord', 'torchcodec'),
+            *('docs', 'tests'),
+        )
     },
     entry_points={'console_scripts': ['mmmae_st = mmmae_st.__main__:main']},
     zip_safe=False,

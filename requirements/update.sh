@@ -10,4 +10,4 @@ compile=(uv pip compile --universal --python-version 3.10 --no-annotate --quiet 
          requirements/runtime.in requirements/headless.in)
 "${compile[@]}" requirements/lite.in --output-file requirements/core.txt
 "${compile[@]}" requirements/detection.in requirements/export.in requirements/docs.in \
-    requirements/tests.in --output-file requirements/tests.txt
+    requirements/decord.in requirements/tests.in --output-file requirements/tests.txt

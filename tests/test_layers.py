@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {'matplotlib', 'mmaction', 'mmdet', 'decord', 'skimage', 'tensorboard'}
+HEAVY = {'matplotlib', 'mmaction', 'mmdet', 'decord', 'torchcodec', 'skimage', 'tensorboard'}
 
 
 def test_layers_and_circles():

@@ -1,8 +1,10 @@
 """Readers: frames equal to full decoding, errors in words, nothing left open."""
 
 import gc
+import importlib.util
 import itertools
 import os
+import sys
 from pathlib import Path
 
 import av
@@ -11,7 +13,12 @@ import numpy as np
 import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
 
-from mmmae_st.datasets.readers import VideoReadError, open_video, read_errors
+from mmmae_st.datasets.readers import (
+    TorchCodecReader,
+    VideoReadError,
+    open_video,
+    read_errors,
+)
 from mmmae_st.datasets.readers.frame_folder import frame_pattern
 
 KINDS = [
@@ -19,7 +26,8 @@ KINDS = [
     *('odd', 'fps15', 'rotated', 'mkv', 'ts', 'vp9', 'mpeg4', 'mpeg4_b'),
     *('avi_reordered', 'asf', 'mpeg2', 'av1', 'hevc'),
 ]
-DECORD_CANNOT = {'rotated', 'ts', 'asf', 'av1'}
+CANNOT = dict(decord={'rotated', 'ts', 'asf', 'av1'}, torchcodec=set())
+OPTIONAL = list(CANNOT)
 
 
 def decode_all(path: Path) -> list[np.ndarray]:
@@ -31,12 +39,16 @@ def decode_all(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('backend', ['pyav', 'decord'])
+def skip_without(backend: str) -> None:
+    if backend in OPTIONAL:
+        pytest.importorskip(backend, exc_type=(ImportError, RuntimeError, OSError))
+
+
+@pytest.mark.parametrize('backend', ['pyav', *OPTIONAL])
 def test_frames_equal_full_decoding(clips, kind, backend):
-    if backend == 'decord':
-        pytest.importorskip('decord')
-        if kind in DECORD_CANNOT:
-            pytest.skip('documented limit of decord')
+    skip_without(backend)
+    if kind in CANNOT.get(backend, ()):
+        pytest.skip(f'documented limit of {backend}')
     full = decode_all(clips[kind])
     rng = np.random.default_rng(0)
     requests = [[len(full) - 1], [0, len(full) - 1]]
@@ -123,9 +135,9 @@ def broken_files(folder: Path, clip: Path) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize('backend', ['pyav', 'decord'])
+@pytest.mark.parametrize('backend', ['pyav', *OPTIONAL])
 def test_broken_files_raise_one_kind_of_error(clips, tmp_path, backend):
-    pytest.importorskip(backend if backend == 'decord' else 'av')
+    skip_without(backend)
     for name, path in broken_files(tmp_path, clips['plain']).items():
         with pytest.raises(VideoReadError) as info:
             open_video(str(path), backend)
@@ -184,6 +196,24 @@ def test_other_file_backends_give_the_same_frames(clips):
 def test_unknown_backend(clips):
     with pytest.raises(ValueError, match="backend must be one of .*'pyav'.*got 'vlc'"):
         open_video(str(clips['plain']), 'vlc')
+
+
+def test_decoders_that_cannot_be_loaded_are_no_fault_of_the_video(clips, monkeypatch):
+    find_spec = importlib.util.find_spec
+    for backend in OPTIONAL:
+        monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+        with pytest.raises(ValueError, match=f'{backend} is not installed: pip install {backend}'):
+            open_video(str(clips['plain']), backend)
+    monkeypatch.setattr(importlib.util, 'find_spec', find_spec)
+
+    class NoLibraries:
+        def __getattr__(self, name):
+            raise RuntimeError('Could not load libtorchcodec')
+
+    monkeypatch.setitem(sys.modules, 'torchcodec', NoLibraries())
+    monkeypatch.setitem(sys.modules, 'torchcodec.decoders', NoLibraries())
+    with pytest.raises(ImportError, match="needs FFmpeg's shared libraries"):
+        TorchCodecReader(str(clips['plain']))
 
 
 def test_mutated_files_give_frames_or_one_kind_of_error(clips, tmp_path):

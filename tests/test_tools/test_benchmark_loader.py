@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_help_and_its_examples(benchmark, capsys):
     text = capsys.readouterr().out
     assert benchmark.__doc__.strip() in text
     examples = re.findall(r'^  benchmark_loader\.py(.*)$', text, re.MULTILINE)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for line in examples:
         benchmark.parse_args(shlex.split(line))
 
@@ -94,6 +95,25 @@ def test_figures_agree_with_each_other(benchmark, clips, tmp_path, capsys):
     text = capsys.readouterr().out
     assert f'{rows["ours"]["clips_per_second"]:8.2f}' in text
     assert 'whole file per clip, pyav' in text and '64x48 h264' in text
+
+
+def test_prepared_videos_stand_beside_the_originals(benchmark, clips, tmp_path, capsys):
+    out = tmp_path / 'figures.json'
+    for folder in ('original', 'prepared'):
+        (tmp_path / folder / 'sub').mkdir(parents=True)
+    shutil.copy(clips['mkv'], tmp_path / 'original' / 'sub' / 'a.mkv')
+    args = [CONFIG, '--num', '2', '--runs', '1', '--cpu-time', '--out', str(out)]
+    args += ['--videos', str(tmp_path / 'original'), '--prepared', str(tmp_path / 'prepared')]
+    with pytest.raises(SystemExit, match=r'--prepared: .*a\.mp4 is not there'):
+        benchmark.main(args)
+    shutil.copy(clips['plain'], tmp_path / 'prepared' / 'sub' / 'a.mp4')
+    benchmark.main(args)
+    figures = json.loads(out.read_text())
+    assert {'prepared', 'uncut'} <= set(figures['loaders']) and figures['cpu_time']
+    told = capsys.readouterr().out
+    assert 'ours, prepared, cut on device' in told and 'processor time' in told
+    with pytest.raises(SystemExit, match='--prepared goes with --videos FOLDER'):
+        benchmark.main([CONFIG, '--prepared', str(tmp_path), '--videos', str(clips['plain'])])
 
 
 def test_workers_are_watched(benchmark, clips, tmp_path, capsys):

@@ -8,6 +8,8 @@ In turn, run after run, the same samples are read by workers with
               frames that nothing refers to, where the decoder can, and may pass it)
   mmaction2   its own dataset and pipeline for the same job, if it is installed
   whole file  ours, but decoding the whole file for every clip
+  prepared    ours on the same videos as prepare_videos.py has written them (--prepared), and the
+              same with LoadClips(cut_on_device=True)
 
 Then the transforms are timed one by one in this process. Rates are medians over the runs, ratios
 are medians of the ratios within a run. A run that is not counted comes first, so files come from
@@ -19,10 +21,10 @@ examples:
   benchmark_loader.py configs/mae_st_vitl_k400.py --videos data/kinetics400/val --workers 4
   benchmark_loader.py configs/mae_st_vitl_k400.py --repeats 1 --backend decord --out decord.json
   benchmark_loader.py configs/mae_st_vitl_k400.py --runs 1 --soak 2000
+  benchmark_loader.py configs/mae_st_vitl_k400.py --videos data/original --prepared data/videos
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -78,6 +80,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='files, or folders to look through; at most '
         '--num of them are used; by default clips are made',
     )
+    parser.add_argument(
+        '--prepared', metavar='FOLDER', help='the folder given by --videos, prepared'
+    )
+    parser.add_argument(
+        '--cpu-time',
+        action='store_true',
+        help='count processor time of the workers, on a machine that is busy otherwise',
+    )
     parser.add_argument('--workers', type=int, default=1, help='worker processes of each loader')
     parser.add_argument(
         '--backend', choices=sorted(BACKENDS), help="decoder; by default the config's"
@@ -126,7 +136,11 @@ def make_videos(folder: Path, number: int) -> list[str]:
 
 
 def build_dataset(
-    cfg: Config, ann_file: str, repeats: int | None, backend: str | None
+    cfg: Config,
+    ann_file: str,
+    repeats: int | None,
+    backend: str | None,
+    cut_on_device: bool = False,
 ) -> VideoDataset:
     """The training dataset of the config on other files.
 
@@ -147,8 +161,8 @@ def build_dataset(
         pipeline[0]['num_clips'] = repeats
     if backend is not None:
         pipeline[0]['backend'] = backend
-    if pipeline[0].get('backend') == 'decord' and importlib.util.find_spec('decord') is None:
-        raise ValueError('the backend decord is not installed: pip install decord')
+    if cut_on_device:
+        pipeline[0]['cut_on_device'] = True
     init_default_scope(cfg.get('default_scope', 'mmmae_st'))
     dataset = DATASETS.build(
         dict(
@@ -164,8 +178,7 @@ def build_dataset(
 
 def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
     """All figures, plain data."""
-    ann_file = str(folder / 'videos.txt')
-    Path(ann_file).write_text(''.join(f'{file}{DELIMITER}0\n' for file in files))
+    ann_file = write_list(folder / 'videos.txt', files)
     cfg = load_config(args.config, args.cfg_options)
     dataset = build_dataset(cfg, ann_file, args.repeats, args.backend)
     load: LoadClips = dataset.pipeline.transforms[0]
@@ -182,6 +195,11 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
     except UnavailableError as reason:
         left_out['mmaction2'] = str(reason)
     datasets['whole_file'] = whole_file_dataset(dataset, infos)
+    if args.prepared:
+        prepared = write_list(folder / 'prepared.txt', prepared_files(args, files))
+        for name, uncut in dict(prepared=False, uncut=True).items():
+            datasets[name] = build_dataset(cfg, prepared, args.repeats, args.backend, uncut)
+        labels.update(prepared='ours, prepared', uncut='ours, prepared, cut on device')
 
     one_thread()
     try:  # every file is read here once
@@ -190,7 +208,9 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
         if isinstance(error.__cause__, VideoReadError):
             raise ValueError(str(error)) from error
         raise
-    loaders = {name: TimedLoader(data, args.workers) for name, data in datasets.items()}
+    loaders = {
+        name: TimedLoader(data, args.workers, args.cpu_time) for name, data in datasets.items()
+    }
     rates, held = time_loaders(loaders, len(files), args.num, args.runs)
     figures = dict(
         config=args.config,
@@ -200,6 +220,7 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
         clip_len=load.clip_len,
         num=args.num,
         runs=args.runs,
+        cpu_time=args.cpu_time,
         machine=machine(),
         videos=describe(infos, args.videos is None),
         loaders=summarise(rates, load.num_clips),
@@ -212,6 +233,31 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
     if args.soak:
         figures['soak'] = soak(loaders['ours'], len(files), args.soak, (args.runs + 1) * args.num)
     return figures
+
+
+def write_list(path: Path, files: list[str]) -> str:
+    """Write a list that both datasets read; returns its path."""
+    path.write_text(''.join(f'{file}{DELIMITER}0\n' for file in files))
+    return str(path)
+
+
+def prepared_files(args: argparse.Namespace, files: list[str]) -> list[str]:
+    """What the files have become in ``--prepared``.
+
+    Raises:
+        ValueError: ``--videos`` is not one folder.
+        FileNotFoundError: A file has not been prepared.
+    """
+    if not args.videos or len(args.videos) != 1 or not os.path.isdir(args.videos[0]):
+        raise ValueError('--prepared goes with --videos FOLDER, the folder that was prepared')
+    found = []
+    for file in files:
+        below = os.path.relpath(file, os.path.abspath(args.videos[0]))
+        found.append(os.path.abspath(os.path.join(args.prepared, below)))
+        found[-1] = os.path.splitext(found[-1])[0] + '.mp4'
+        if not os.path.isfile(found[-1]):
+            raise FileNotFoundError(f'--prepared: {found[-1]} is not there')
+    return found
 
 
 def machine() -> dict:
@@ -240,7 +286,7 @@ def report(figures: dict) -> None:
     print(
         f'{figures["config"]}: {figures["repeats"]} clips of {figures["clip_len"]} frames from '
         f'each video, {figures["workers"]} workers, {figures["num"]} videos a run, '
-        f'{figures["runs"]} runs\n'
+        f'{figures["runs"]} runs{", processor time" if figures["cpu_time"] else ""}\n'
         f'{videos["number"]} {"synthetic " if videos["synthetic"] else ""}files, '
         f'{", ".join(videos["kinds"])}{"" if length is None else f", {length:.1f} s on average"}\n'
         f'{machine["cpus"]} x {machine["cpu"]}, {found}'

@@ -9,9 +9,10 @@ from mmmae_st.datasets.readers.base import (
 from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 from mmmae_st.datasets.readers.memory import MemoryReader
-from mmmae_st.datasets.readers.open import BACKENDS, open_video
+from mmmae_st.datasets.readers.open import BACKENDS, open_video, require_backend
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 from mmmae_st.datasets.readers.timeout import call_with_timeout
+from mmmae_st.datasets.readers.torchcodec_reader import TorchCodecReader
 
 __all__ = [
     'BACKENDS',
@@ -20,9 +21,11 @@ __all__ = [
     'FrameFolderReader',
     'MemoryReader',
     'PyAVReader',
+    'TorchCodecReader',
     'VideoReadError',
     'call_with_timeout',
     'open_video',
     'planes_of_rgb',
     'read_errors',
+    'require_backend',
 ]

@@ -1,5 +1,6 @@
 """Path to reader: chooses the decoder and fetches what is not on the local disk."""
 
+import importlib.util
 import io
 import os
 from typing import BinaryIO
@@ -11,8 +12,21 @@ from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 from mmmae_st.datasets.readers.stored import StoredVideo, open_stored
+from mmmae_st.datasets.readers.torchcodec_reader import TorchCodecReader
 
-BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader}
+BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader, 'torchcodec': TorchCodecReader}
+
+
+def require_backend(backend: str) -> None:
+    """Check that a decoder is known and installed.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+    if backend != 'pyav' and importlib.util.find_spec(backend) is None:
+        raise ValueError(f'the backend {backend} is not installed: pip install {backend}')
 
 
 def open_video(
@@ -35,11 +49,10 @@ def open_video(
             video, so that not all packets have to be read.
 
     Raises:
-        ValueError: Unknown ``backend``.
+        ValueError: ``backend`` is unknown or not installed.
         VideoReadError: The file cannot be read; the message holds the cause in one line.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+    require_backend(backend)
     with read_errors():
         if frame_tmpl is not None:
             return FrameFolderReader(path, frame_tmpl, backend_args)

@@ -9,13 +9,13 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmmae_st.datasets.readers import (
-    BACKENDS,
     BaseReader,
     VideoReadError,
     call_with_timeout,
     open_video,
     planes_of_rgb,
     read_errors,
+    require_backend,
 )
 from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms.frame_sampling import (
@@ -61,7 +61,7 @@ class LoadClips(BaseTransform):
             ``'segment_center'``: the central one (test; R must be 1). Defaults to 'random'.
         target_fps: Frame rate that ``frame_interval`` refers to; a video of another rate
             is sampled so that a clip lasts equally long. Defaults to 30.
-        backend: ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
+        backend: ``'pyav'``, ``'decord'`` or ``'torchcodec'``. Defaults to 'pyav'.
         backend_args: Arguments of mmengine's file backend. Defaults to None.
         unreadable: What an unreadable video comes to: ``'error'`` (default), by which the
             dataset replaces it or stops; or ``'blank'``, for validation and testing: black frames,
@@ -114,8 +114,7 @@ class LoadClips(BaseTransform):
             raise ValueError(f'unreadable must be one of {UNREADABLE}, got {unreadable!r}')
         if not timeout > 0:
             raise ValueError(f'timeout must be > 0, got {timeout!r}')
-        if backend not in BACKENDS:
-            raise ValueError(f'backend must be one of {sorted(BACKENDS)}, got {backend!r}')
+        require_backend(backend)
         if window is not None and sampling != 'random':
             raise ValueError(f"window goes with sampling='random' only, got {sampling!r}")
         seconds = clip_len * frame_interval / target_fps

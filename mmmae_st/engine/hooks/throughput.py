@@ -86,9 +86,10 @@ class ThroughputHook(Hook):
             f'{waiting / step:.0%} of the step time goes to waiting for data '
             f'({waiting:.3f} of {step:.3f} s). Try, in this order: more workers '
             f'(train_dataloader.num_workers={loader.num_workers}), more views per decoded video '
-            '(LoadClips num_clips, fewer videos per batch), videos resized to a short side of '
-            '256 pixels, a faster disk. tools/analysis_tools/benchmark_loader.py shows where the '
-            'time goes.'
+            '(LoadClips num_clips, fewer videos per batch), prepared videos '
+            '(tools/dataset_converters/prepare_videos.py), a faster disk. '
+            'tools/analysis_tools/plan_run.py says what would be won, benchmark_loader.py beside '
+            'it where the time goes.'
         )
 
 

@@ -23,9 +23,11 @@ class TimedLoader:
     Args:
         dataset: Asked by (epoch, index).
         workers: Worker processes; 0 reads in this process.
+        cpu_time: Count processor time of the workers in place of seconds.
     """
 
-    def __init__(self, dataset: Dataset, workers: int) -> None:
+    def __init__(self, dataset: Dataset, workers: int, cpu_time: bool = False) -> None:
+        self._cpu_time = cpu_time
         self._order = _Order()
         self._loader = DataLoader(
             dataset,
@@ -41,6 +43,7 @@ class TimedLoader:
         """Seconds to read one sample after another."""
         self._order.keys = keys
         others = {process.pid for process in multiprocessing.active_children()}
+        spent = self._processor_seconds()
         start = time.perf_counter()
         for _ in self._loader:
             pass
@@ -48,7 +51,11 @@ class TimedLoader:
         if not self._pids:  # the first reading has started the workers
             started = {process.pid for process in multiprocessing.active_children()} - others
             self._pids = sorted(pid for pid in started if pid) or [os.getpid()]
-        return seconds
+        return self._processor_seconds() - spent if self._cpu_time else seconds
+
+    def _processor_seconds(self) -> float:
+        times = [psutil.Process(pid).cpu_times() for pid in self._pids]
+        return sum(time.user + time.system for time in times)
 
     def usage(self) -> dict[str, list]:
         """Resident memory in MiB and open file descriptors of each worker, now."""
