@@ -106,6 +106,7 @@ class VideoDataset(BaseDataset):
             frame_pattern(frame_tmpl)
             if ann_file.endswith(ENDING):
                 raise ValueError(f'frame_tmpl must be None with an index, got {frame_tmpl!r}')
+        self.source: str | None = None  # set by MixedVideoDataset
         self._without_epoch = 0
         self._has_prefix = bool(prefix['video'])
         self.seed = seed
@@ -201,4 +202,6 @@ class VideoDataset(BaseDataset):
         results = dict(record, sample_key=sample_key, failures=list(failures))
         if self.frame_tmpl is not None:
             results['frame_tmpl'] = self.frame_tmpl
+        if self.source is not None:
+            results['source'] = self.source
         return results

@@ -97,8 +97,11 @@ def upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
         orientation: See :func:`orientation`.
 
     Returns:
-        np.ndarray: (H, W, ...) or, turned by an odd number, (W, H, ...); contiguous.
+        np.ndarray: (H, W, ...) or, turned by an odd number, (W, H, ...); what is upright already as
+        it is, the rest contiguous.
     """
+    if orientation == UPRIGHT:
+        return image
     if orientation.mirrored:
         image = image[:, ::-1]
     return np.ascontiguousarray(np.rot90(image, orientation.quarter_turns))

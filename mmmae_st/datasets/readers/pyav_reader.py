@@ -278,8 +278,8 @@ class PyAVReader(BaseReader):
         yield from self._container.decode(self._stream)
 
     def _to_rgb(self, frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
-        image = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
-        return upright(shrink(image, short_side), orientation(frame))
+        image = self._reformatter.reformat(frame, format='rgb24', threads=1).planes[0]
+        return upright(shrink(_pixels(image, channels=3), short_side), orientation(frame))
 
     def _to_planes(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, tuple[int, bool]]:
         """Luma (H, W) and chroma (2, ...), upright; colour space and whether the range is full."""
@@ -298,10 +298,12 @@ class PyAVReader(BaseReader):
         return luma, np.stack(chroma), (int(frame.colorspace), full)
 
 
-def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
-    """(height, width) uint8, without what the decoder keeps beside each line."""
-    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return lines[: plane.height, : plane.width]
+def _pixels(plane: av.video.plane.VideoPlane, channels: int = 1) -> np.ndarray:
+    """(height, width) uint8, or with channels behind; a view, as lines are longer than pictures."""
+    shape = plane.height, plane.width, channels
+    strides = plane.line_size, channels, 1
+    image = np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=strides)
+    return image if channels > 1 else image[..., 0]
 
 
 def contents_of(path: str) -> tuple[Contents, bool]:

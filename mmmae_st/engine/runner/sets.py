@@ -10,8 +10,9 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from mmmae_st.datasets import MixedVideoDataset
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 
 
@@ -49,7 +50,12 @@ def require_labels(loader: DataLoader, num_classes: int | None) -> None:
     Raises:
         ValueError: Naming the list, the line and the label.
     """
-    dataset = loader.dataset
+    whole = loader.dataset
+    for dataset in whole.datasets if isinstance(whole, MixedVideoDataset) else [whole]:
+        _require_labels(dataset, num_classes)
+
+
+def _require_labels(dataset: Dataset, num_classes: int | None) -> None:
     if num_classes is None or not isinstance(dataset, BaseDataset) or not len(dataset):
         return
     labels = getattr(dataset.data_list, 'labels', None)  # of a million videos without a loop
