@@ -38,12 +38,12 @@ def decode_all(path: Path) -> list[np.ndarray]:
         ]
 
 
-@pytest.mark.parametrize('kind', KINDS)
 def skip_without(backend: str) -> None:
-    if backend in OPTIONAL:
-        pytest.importorskip(backend, exc_type=(ImportError, RuntimeError, OSError))
+    module = dict(decord='decord', torchcodec='torchcodec.decoders').get(backend, 'av')
+    pytest.importorskip(module, exc_type=(ImportError, RuntimeError, OSError))
 
 
+@pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('backend', ['pyav', *OPTIONAL])
 def test_frames_equal_full_decoding(clips, kind, backend):
     skip_without(backend)
