@@ -2,7 +2,8 @@
 
 Nothing is downloaded. Without --checkpoint six videos are drawn and a very small model is trained
 on them first, for half a minute: enough to see each part at work, far from a good model. With a
-checkpoint and videos of your own the same stops show what a real one does.
+checkpoint and videos of your own the same stops show what a real one does. demo/tour.ipynb makes
+the same stops in a notebook.
 
 examples:
   tour.py
@@ -11,11 +12,13 @@ examples:
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
+from torch import Tensor
 
 from mmmae_st.apis.features import (
     class_attention,
@@ -41,6 +44,7 @@ from mmmae_st.visualization.token_maps import token_maps_figure
 from mmmae_st.visualization.video_files import read_clips
 
 NUM_VIDEOS, CLIPS_OF_A_VIDEO = 6, 2
+SHOWN = CLIPS_OF_A_VIDEO  # the first clip of the second video
 FRAMES, SIZE, PATCH = 8, 64, 8
 RATIO, BATCH_SIZE, LEARNING_RATE, WARM_UP = 0.75, 8, 2e-3, 20
 
@@ -50,7 +54,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('--checkpoint', help='checkpoint of pretraining instead of training one')
     parser.add_argument('--videos', nargs='+', help='videos instead of drawn ones, at least two')
-    parser.add_argument('--seconds', type=float, default=25, help='how long to train')
+    parser.add_argument(
+        '--seconds', type=float, default=25, help="seconds of the processor's time to train"
+    )
     parser.add_argument('--frame-interval', type=int, default=4, help='frames from one to the next')
     parser.add_argument('--out', default='tour', help='folder of the pictures')
     return parser.parse_args(argv)
@@ -69,8 +75,8 @@ def tiny_model() -> SpatiotemporalMAE:
     )
 
 
-def train(model: SpatiotemporalMAE, videos: list[Path], seconds: float) -> None:
-    """Pretrain on random clips of the videos for a while."""
+def train(model: SpatiotemporalMAE, videos: Sequence[Path], seconds: float) -> None:
+    """Pretrain on random clips of the videos, for some seconds of the processor's time."""
     pipeline = Compose(
         [
             LoadClips(clip_len=FRAMES, num_clips=16),  # one decode, 16 clips
@@ -87,8 +93,8 @@ def train(model: SpatiotemporalMAE, videos: list[Path], seconds: float) -> None:
     inputs = torch.from_numpy(clips).permute(0, 4, 1, 2, 3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95))
     rng = np.random.default_rng(0)
-    start, step = time.monotonic(), 0
-    while step == 0 or time.monotonic() - start < seconds:
+    start, step = time.thread_time(), 0
+    while step == 0 or time.thread_time() - start < seconds:
         chosen = inputs[rng.integers(len(inputs), size=BATCH_SIZE)]
         seeds = range(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
         ids = [draw_mask('random', model.backbone.grid, RATIO, seed) for seed in seeds]
@@ -121,6 +127,61 @@ def neighbours_figure(clips: np.ndarray, names: list[str], found: np.ndarray) ->
     )
 
 
+def draw_videos(folder: str | Path) -> list[Path]:
+    """Draw six videos into a folder."""
+    settings = ClipSettings(num_frames=80, height=96, width=128)
+    return make_clips(Path(folder), NUM_VIDEOS, settings, workers=1)[0]
+
+
+def trained_model(videos: Sequence[Path], seconds: float) -> SpatiotemporalMAE:
+    """A tiny model, trained on the videos for a while; in eval mode."""
+    model = tiny_model()
+    train(model, videos, seconds)
+    return model.eval()
+
+
+def load_clips(
+    model: SpatiotemporalMAE, videos: Sequence[Path], frame_interval: int = 4
+) -> tuple[np.ndarray, list[str]]:
+    """Two clips of each video as the model takes them, (N, T, H, W, 3) uint8, and their names."""
+    num_frames, size = square_size(model.backbone)
+    clips = [read_clips(v, num_frames, size, frame_interval, CLIPS_OF_A_VIDEO) for v in videos]
+    names = [f'{v.stem}\nclip {i + 1}' for v in videos for i in range(CLIPS_OF_A_VIDEO)]
+    return np.concatenate(clips), names
+
+
+def masks_picture(model: SpatiotemporalMAE, clip: np.ndarray) -> np.ndarray:
+    """What each kind of mask leaves of a clip (T, H, W, 3)."""
+    grid = model.backbone.grid
+    masks = {f'{kind} 75 %': draw_mask(kind, grid, 0.75)[0] for kind in MASKS}
+    return masks_figure(clip, masks, grid)
+
+
+def features_picture(model: SpatiotemporalMAE, clip: np.ndarray) -> tuple[np.ndarray, Tensor]:
+    """Pictures of the features of a clip (T, H, W, 3), and the features (1, t, h, w, D)."""
+    inputs = normalised_clips([clip], model.data_preprocessor)
+    tokens = patch_tokens(model.backbone, inputs)
+    grid = model.backbone.grid
+    position = (grid[0] // 2, grid[1] // 2, grid[2] // 2)
+    attention = None
+    if model.backbone.cls_token is not None:
+        attention = class_attention(model.backbone, inputs)[0].numpy()
+    likeness = similarity(tokens, position)[0].numpy()
+    colours = principal_colours(tokens)[0].numpy()
+    return token_maps_figure(clip, likeness, position, colours, attention), tokens
+
+
+def neighbours_picture(
+    model: SpatiotemporalMAE, clips: np.ndarray, names: list[str]
+) -> tuple[np.ndarray, int]:
+    """Clips beside those most like them, and for how many the nearest is of the same video."""
+    tokens = patch_tokens(model.backbone, normalised_clips(list(clips), model.data_preprocessor))
+    found, _ = nearest_neighbours(clip_features(tokens), k=min(3, len(clips) - 1))
+    owner = torch.arange(len(clips)) // CLIPS_OF_A_VIDEO
+    hits = int((owner[found[:, 0]] == owner).sum())
+    return neighbours_figure(clips, names, found.numpy()), hits
+
+
 def main(argv: list[str] | None = None) -> None:
     """Make every stop."""
     args = parse_args(argv)
@@ -132,32 +193,18 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(0)
 
         print('1. Load clips')
-        if args.videos:
-            videos = [Path(video) for video in args.videos]
-        else:
-            settings = ClipSettings(num_frames=80, height=96, width=128)
-            videos, _ = make_clips(out / 'videos', NUM_VIDEOS, settings, workers=1)
+        videos = [Path(v) for v in args.videos] if args.videos else draw_videos(out / 'videos')
         if args.checkpoint:
             model = load_autoencoder(args.checkpoint)
         else:
-            model = tiny_model()
-            train(model, videos, args.seconds)
-            model.eval()
-        num_frames, size = square_size(model.backbone)
-        clips = np.concatenate(
-            [
-                read_clips(video, num_frames, size, args.frame_interval, CLIPS_OF_A_VIDEO)
-                for video in videos
-            ]
-        )
-        names = [f'{v.stem}\nclip {i + 1}' for v in videos for i in range(CLIPS_OF_A_VIDEO)]
-        shown = CLIPS_OF_A_VIDEO  # the first clip of the second video
-        clip, grid = clips[shown], model.backbone.grid
-        print(f'   {len(clips)} clips of {num_frames} frames, {size} x {size} pixels')
+            model = trained_model(videos, args.seconds)
+        clips, names = load_clips(model, videos, args.frame_interval)
+        clip, grid = clips[SHOWN], model.backbone.grid
+        count, num_frames, height, width = clips.shape[:4]
+        print(f'   {count} clips of {num_frames} frames, {height} x {width} pixels')
 
         print('2. Mask a clip')
-        masks = {f'{kind} 75 %': draw_mask(kind, grid, 0.75)[0] for kind in MASKS}
-        save_png(masks_figure(clip, masks, grid), out / 'masks.png')
+        save_png(masks_picture(model, clip), out / 'masks.png')
         print(
             f'   {out}/masks.png: {grid[0]} x {grid[1]} x {grid[2]} patches, 25 % of them visible'
         )
@@ -169,29 +216,15 @@ def main(argv: list[str] | None = None) -> None:
             print(f'   {out}/reconstruction.png: {result.label}: PSNR {result.psnr:.1f} dB')
 
         print('4. Features of every patch')
-        inputs = normalised_clips(list(clips), model.data_preprocessor)
-        tokens = patch_tokens(model.backbone, inputs)
-        position = (grid[0] // 2, grid[1] // 2, grid[2] // 2)
-        attention = None
-        if model.backbone.cls_token is not None:
-            attention = class_attention(model.backbone, inputs[shown : shown + 1])[0].numpy()
-        picture = token_maps_figure(
-            clip,
-            similarity(tokens[shown : shown + 1], position)[0].numpy(),
-            position,
-            principal_colours(tokens[shown : shown + 1])[0].numpy(),
-            attention,
-        )
+        picture, tokens = features_picture(model, clip)
         save_png(picture, out / 'features.png')
         print(f'   {out}/features.png: {tuple(tokens.shape[1:])} for each clip')
 
         print('5. Nearest neighbours')
-        found, _ = nearest_neighbours(clip_features(tokens), k=min(3, len(clips) - 1))
-        save_png(neighbours_figure(clips, names, found.numpy()), out / 'neighbours.png')
-        owner = torch.arange(len(clips)) // CLIPS_OF_A_VIDEO
-        hits = int((owner[found[:, 0]] == owner).sum())
+        picture, hits = neighbours_picture(model, clips, names)
+        save_png(picture, out / 'neighbours.png')
         print(
-            f'   {out}/neighbours.png: for {hits} of {len(clips)} clips the nearest one is the '
+            f'   {out}/neighbours.png: for {hits} of {count} clips the nearest one is the '
             'other clip of the same video'
         )
 

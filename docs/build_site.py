@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / 'docs' / 'site'
 # What pages may link to; tests and what tools write are not among it.
-LINKED = ('configs', 'demo', 'docs', 'projects', 'tools', 'requirements')
+LINKED = ('configs', 'demo', 'docker', 'docs', 'projects', 'tools', 'requirements')
 
 
 def stage(folder: Path) -> None:
@@ -28,6 +28,8 @@ def stage(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for path in (*ROOT.glob('*.md'), ROOT / 'LICENSE', *SITE.glob('*.md')):
         shutil.copy(path, folder)
+    for page in folder.glob('docs/*.md'):  # the first page of the site holds what README says
+        page.write_text(page.read_text().replace('](../README.md', '](../index.md'))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ install_hub()
 if TYPE_CHECKING:
     from mmmae_st.apis.action_inferencer import ActionInferencer
     from mmmae_st.apis.feature_inferencer import FeatureInferencer
+    from mmmae_st.apis.hub import from_pretrained, push_to_hub, save_pretrained
     from mmmae_st.apis.load import load_autoencoder, load_encoder
     from mmmae_st.apis.long_feature_inferencer import LongFeatureInferencer
     from mmmae_st.apis.models import get_model, list_models
@@ -27,10 +28,13 @@ _HOMES = {
     'FeatureInferencer': 'feature_inferencer',
     'LongFeatureInferencer': 'long_feature_inferencer',
     'ReconstructionInferencer': 'reconstruction_inferencer',
+    'from_pretrained': 'hub',
     'get_model': 'models',
     'list_models': 'models',
     'load_autoencoder': 'load',
     'load_encoder': 'load',
+    'push_to_hub': 'hub',
+    'save_pretrained': 'hub',
 }
 
 __all__ = [
@@ -39,10 +43,13 @@ __all__ = [
     'LongFeatureInferencer',
     'ReconstructionInferencer',
     '__version__',
+    'from_pretrained',
     'get_model',
     'list_models',
     'load_autoencoder',
     'load_encoder',
+    'push_to_hub',
+    'save_pretrained',
 ]
 
 

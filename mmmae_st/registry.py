@@ -69,8 +69,11 @@ def type_name(part: Mapping[str, Any] | None) -> str:
 
 
 def is_component(
-    registry: Registry, part: Mapping[str, Any] | None, base: type, scope: str | None = None
+    registry: Registry,
+    part: Mapping[str, Any] | None,
+    base: type | tuple[type, ...],
+    scope: str | None = None,
 ) -> bool:
-    """Whether a component's dict names ``base`` or a class derived from it."""
+    """Whether a component's dict names ``base``, one of several, or a class derived from it."""
     found = component_class(registry, part, scope)
     return isinstance(found, type) and issubclass(found, base)

@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
+from support.tiny_checkpoint import write_tiny_checkpoint
 
 from mmmae_st.__main__ import PROGRAMS, take_gpus
 from mmmae_st.analysis.config_cost import config_cost
@@ -400,3 +401,33 @@ def test_extension_examples_work_as_written(tmp_path, make_clip):
         ],
     )
     assert dataset[0]['data_samples'].label == 2
+
+
+def test_page_on_python_works_as_written(tmp_path, make_clip, monkeypatch):
+    """Its code, in order, with a tiny model and clips."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'videos').mkdir()
+    for name in ('a', 'b'):
+        make_clip(tmp_path / 'videos' / f'{name}.mp4', num_frames=40)
+    write_tiny_checkpoint(tmp_path / 'epoch_1.pth')
+    scope = dict(
+        CHECKPOINT='epoch_1.pth', VIDEO='videos/a.mp4', FOLDER='videos', clip_size=(8, 32, 32)
+    )
+    for code in blocks(ROOT / 'docs/python.md', 'python'):
+        exec(compile(code, 'python.md', 'exec'), scope)
+    assert scope['last'].shape == (1, 32, 4, 4, 4)
+    assert scope['found']['features'].dtype == np.float16
+    assert sorted(path.name for path in (tmp_path / 'features').glob('*.npy')) == ['a.npy', 'b.npy']
+    assert (tmp_path / 'pictures' / 'a.png').exists()
+    assert type(scope['model']).__name__ == 'SpatiotemporalMAE'
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch, clips):
+    """With a tiny checkpoint; the line that needs a fine-tuned one is left out."""
+    monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
+    write_tiny_checkpoint(tmp_path / 'epoch_200.pth')
+    (code,) = blocks(ROOT / 'README.md', 'python')
+    assert code.count('ActionInferencer') == 1 and len(code.splitlines()) <= 10
+    code = '\n'.join(line for line in code.splitlines() if 'ActionInferencer' not in line)
+    code = code.replace('epoch_200.pth', str(tmp_path / 'epoch_200.pth'))
+    exec(compile(code.replace('clip.mp4', str(clips['plain'])), 'README.md', 'exec'), {})

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from support.source import copy_source
 
@@ -199,3 +200,25 @@ def test_ci_runs_the_command_that_people_run():
     assert [line for line in script if not line.startswith('#')] == [
         'exec "$(dirname "${BASH_SOURCE[0]}")/../tools/run_tests.sh"'
     ]
+
+
+def test_workflows_call_what_people_call():
+    runs = {}
+    for path in (ROOT / '.github' / 'workflows').glob('*.yml'):
+        jobs = yaml.safe_load(path.read_text())['jobs'].values()
+        runs[path.name] = [step['run'] for job in jobs for step in job['steps'] if 'run' in step]
+    assert runs['tests.yml'] == ['.ci/run']
+    assert 'python docs/build_site.py --out site' in runs['build.yml']
+    for file in re.findall(r'\S+/\S+\.(?:txt|in|py)', ' '.join(runs['build.yml'])):
+        assert (ROOT / file).exists(), file
+
+
+def test_the_image_is_built_from_files_that_are_there():
+    lines = (ROOT / 'docker' / 'Dockerfile').read_text().splitlines()
+    copied = [line.split()[1] for line in lines if line.startswith('COPY ') and '--' not in line]
+    sent = (ROOT / 'docker' / 'Dockerfile.dockerignore').read_text().splitlines()
+    sent = [line[1:] for line in sent if line.startswith('!')]
+    assert copied == ['requirements/core.txt', '.']
+    assert {'mmmae_st', 'configs', 'tools', 'requirements', 'setup.py', 'README.md'} <= set(sent)
+    for file in (*copied, *sent):
+        assert (ROOT / file).exists(), file

@@ -65,7 +65,8 @@ def features_of(
 ) -> tuple[Features, Features]:
     """Features of the training and the test videos."""
     backbone = MODELS.build(dict(cfg.backbone, out_type=out_type))
-    load_pretrained(backbone, args.checkpoint)
+    with command_line.short_errors():
+        load_pretrained(backbone, args.checkpoint)
     backbone.to(device).requires_grad_(False)
     preprocessor = MODELS.build(cfg.data_preprocessor).to(device)
     return tuple(

@@ -1,8 +1,9 @@
 """Sphinx's settings for the site; ``python docs/build_site.py`` calls Sphinx with them."""
 
-import importlib.util
 import sys
 from pathlib import Path
+
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -33,13 +34,11 @@ myst_enable_extensions = ['colon_fence', 'attrs_block']
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 nb_execution_mode = 'off'  # the notebook is committed with its pictures; a test runs it
+nb_output_stderr = 'remove'
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented'
-autodoc_mock_imports = [
-    name for name in ('mmaction', 'mmdet') if importlib.util.find_spec(name) is None
-]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -62,3 +61,22 @@ html_theme_options = {
     'footer_end': [],
     'secondary_sidebar_items': ['page-toc'],
 }
+# Pages without others below them have no use for a column of those.
+html_sidebars = {name: [] for name in ('index', 'model_zoo', 'gallery', 'demo/tour')}
+
+
+def skip_member(app, what, name, obj, skip, options):
+    """Leave out the fields of named tuples, which say nothing but their number."""
+    return True if (getattr(obj, '__doc__', '') or '').startswith('Alias for field') else None
+
+
+def dashes(app, doctree):
+    """Sphinx separates a parameter and its text by two hyphens."""
+    for node in doctree.findall(lambda node: isinstance(node, nodes.Text) and node == ' -- '):
+        node.parent.replace(node, nodes.Text(' \N{EN DASH} '))
+
+
+def setup(app):
+    """Register the two."""
+    app.connect('autodoc-skip-member', skip_member)
+    app.connect('doctree-read', dashes)

@@ -1,5 +1,7 @@
-"""The pages that are made: lists of the others, the reference, the model zoo."""
+"""The pages that are made: lists of others, the reference, the model zoo, pictures of the tour."""
 
+import base64
+import json
 import pkgutil
 from pathlib import Path
 
@@ -29,9 +31,8 @@ OWN = ('   :members:', '   :ignore-module-all:')
 def toctree(pages: list[str], caption: str = '', hidden: bool = False) -> str:
     """A list of pages in MyST's words."""
     options = [f':caption: {caption}'] * bool(caption) + [':hidden:'] * hidden
-    return '\n'.join(
-        ['```{toctree}', ':maxdepth: 1', *options, '', *(f'/{page}' for page in pages), '```', '']
-    )
+    lines = [':maxdepth: 1', *options, '', *(f'/{page}' for page in pages)]
+    return '\n'.join(['```{toctree}', *lines, '```', ''])
 
 
 def found(folder: Path, names: tuple[str, ...]) -> list[str]:
@@ -62,9 +63,12 @@ def modules(package: str) -> list[str]:
 
 
 def reference(folder: Path) -> None:
-    """A page of the reference for each package and each module of the first level."""
+    """A page of the reference for each package and each module of the first level.
+
+    But for ``compat``: what it is to mmaction2 and mmdet nobody calls, and they load for seconds.
+    """
     top = sorted(pkgutil.iter_modules(mmmae_st.__path__), key=lambda module: not module.ispkg)
-    names = [m.name for m in top if not m.name.startswith('_') and not m.name.endswith('_compat')]
+    names = [m.name for m in top if not m.name.startswith('_') and 'compat' not in m.name]
     for name in names:
         text = [f'# mmmae_st.{name}', '']
         for module in modules(f'mmmae_st.{name}'):
@@ -74,7 +78,10 @@ def reference(folder: Path) -> None:
         (folder / 'api' / f'{name}.md').write_text('\n'.join(text))
     (folder / 'api' / 'index.md').write_text(
         '# Reference\n\nMade from the docstrings. A layer imports only what is below it: '
-        '[architecture](../docs/architecture.md).\n\n' + exported() + '\n' + toctree(names)
+        '[architecture](../docs/architecture.md).\n\n'
+        + exported()
+        + '\n'
+        + toctree([f'api/{name}' for name in names])
     )
 
 
@@ -118,10 +125,21 @@ def zoo_row(model: dict) -> str:
     return '| ' + ' | '.join(map(str, cells)) + ' |'
 
 
+def tour_pictures(folder: Path) -> None:
+    """Write the pictures of the notebook as ``tour/1.jpg`` and so on, for the gallery."""
+    notebook = json.loads((folder / 'demo' / 'tour.ipynb').read_text())
+    outputs = [out for cell in notebook['cells'] for out in cell.get('outputs', ())]
+    pictures = [out['data']['image/jpeg'] for out in outputs if 'image/jpeg' in out.get('data', {})]
+    (folder / 'tour').mkdir()
+    for number, picture in enumerate(pictures, 1):
+        (folder / 'tour' / f'{number}.jpg').write_bytes(base64.b64decode(picture))
+
+
 def write_pages(folder: Path) -> None:
     """Write all of them into the staged sources."""
     (folder / 'api').mkdir()
     reference(folder)
+    tour_pictures(folder)
     (folder / 'guide.md').write_text(guide(folder))
     (folder / 'develop.md').write_text('# Develop\n\n' + toctree(found(folder, DEVELOP)))
     (folder / 'model_zoo.md').write_text(model_zoo(folder))
@@ -131,6 +149,6 @@ def write_pages(folder: Path) -> None:
         'projects/*/results/**/results.md'
     ):  # linked from the project's page
         results.write_text('---\norphan: true\n---\n\n# Results\n\n' + results.read_text())
-    main = ['guide', 'api/index', 'model_zoo', 'gallery', 'projects/README', 'develop']
+    main = ['guide', 'demo/tour', 'api/index', 'model_zoo', 'gallery', 'projects/README', 'develop']
     index = folder / 'index.md'
     index.write_text(index.read_text() + '\n' + toctree(main, hidden=True))

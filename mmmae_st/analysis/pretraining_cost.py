@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mmmae_st.analysis.cost import ClipSize, Cost, build_on_meta, clip_size, measure
 from mmmae_st.analysis.operations import count_multiply_adds
+from mmmae_st.analysis.schedules import training_pipeline
 from mmmae_st.datasets.transforms import DecoderMasking
 from mmmae_st.datasets.transforms.masking import BaseMasking, Grid
 from mmmae_st.registry import TRANSFORMS, component_class, type_name
@@ -71,7 +72,7 @@ def find_masks(cfg: Config) -> Masks:
         ValueError: If nothing masks the encoder.
     """
     found: dict[type, Any] = {}
-    for transform in cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', []):
+    for transform in training_pipeline(cfg):
         kind = component_class(MMENGINE_TRANSFORMS, transform, 'mmmae_st')
         for base in (BaseMasking, DecoderMasking):
             if isinstance(kind, type) and issubclass(kind, base):
@@ -142,7 +143,7 @@ def _step(
 def _clip_of_pipeline(cfg: Config, built_for: ClipSize) -> ClipSize:
     """Frames, height and width that training gives; where it does not say, those built for."""
     frames, height, width = built_for
-    for transform in cfg.train_dataloader.dataset.pipeline:
+    for transform in training_pipeline(cfg):
         frames = transform.get('clip_len', frames)
         if type_name(transform) in ('ClipRandomResizedCrop', 'ClipCenterCrop'):
             height = width = transform['size']

@@ -83,5 +83,12 @@ def layer_scales(cfg: Config) -> list[float]:
 
 def train_views(cfg: Config) -> int:
     """Clips that the training pipeline cuts from each decoded video."""
-    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
-    return max((transform.get('num_clips', 1) for transform in pipeline), default=1)
+    return max((step.get('num_clips', 1) for step in training_pipeline(cfg)), default=1)
+
+
+def training_pipeline(cfg: Config) -> list[dict]:
+    """The pipeline of the training set, of a mixture that of its first source; empty without."""
+    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
+    for source in dataset.get('datasets', [])[:1]:
+        dataset = source
+    return dataset.get('pipeline', [])

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmmae_st.apis.load import HOW_TO, load_autoencoder
-from mmmae_st.evaluation.held_out import VideoClips, held_out_config, read_clips, spread
+from mmmae_st.evaluation.held_out import VideoClips, held_out_config, pick, read_clips
 from mmmae_st.evaluation.monitoring import measures_of, outputs_of
 from mmmae_st.models.weights import parse_config, read_checkpoint
 from mmmae_st.precision import Amp, use_bfloat16
@@ -51,8 +51,7 @@ def monitored_clips(
     """Clips to measure with, as ``FeatureMonitorHook`` reads them, and where they come from."""
     source, dataset_cfg = held_out_config(cfg, arguments)
     dataset = DATASETS.build(dataset_cfg)
-    chosen = spread(len(dataset), min(num_videos, len(dataset)))
-    return source, read_clips(dataset, chosen, num_clips)
+    return source, read_clips(dataset, pick(len(dataset), num_videos), num_clips)
 
 
 @torch.no_grad()

@@ -87,7 +87,11 @@ def describe_model(checkpoint: str | Path, part: str = 'all') -> dict[str, dict[
     Defaults are written out, so that the file still fits should they change. Left out is what is
     not of the weights: initialisation, drop path, recomputation.
     """
-    model = model_config(checkpoint)
+    return describe_arguments(model_config(checkpoint), part)
+
+
+def describe_arguments(model: dict[str, Any], part: str = 'all') -> dict[str, dict[str, Any]]:
+    """The same of the arguments that a config has, by part."""
     described = {
         key: _arguments(kind, model[key])
         for key, kind in KINDS.items()

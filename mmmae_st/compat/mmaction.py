@@ -11,6 +11,8 @@ Nothing else of mmmae_st imports mmaction2. What is mended, where it has to be:
 - ``importlib_metadata`` is imported but not declared: the standard library's module serves;
 - ``transformers`` >= 4.56 has lost names that mmaction2's VindLU models import, and with them
   ``mmaction.models`` cannot be imported at all: VindLU is switched off, with a warning;
+- ``onedl-mmcv``, the maintained fork of mmcv, is 2.3, and mmaction2 asserts mmcv < 2.2: while it is
+  imported, the fork says 2.1.0 (what its check needs; no other part of mmaction2 asks);
 - the heads turn scores into numpy arrays to log the accuracy of batches that are not mixed, and
   numpy has no bfloat16: they get float32.
 """
@@ -42,6 +44,7 @@ VINDLU_NAMES = {
         'BeitRelativePositionBias',
     ),
 }
+LAST_ACCEPTED_MMCV = '2.1.0'
 MISSING = (
     'recognition and detection need mmaction2, which is not installed: '
     'pip install "mmcv-lite==2.1.0" "mmaction2==1.2.0" for recognition; detection needs mmcv '
@@ -60,6 +63,8 @@ def mend_mmaction() -> None:
     spec = importlib.util.find_spec('mmaction')
     if spec is None or spec.origin is None:
         raise RuntimeError(MISSING)
+    if version_of('onedl-mmcv') is not None and 'mmaction' not in sys.modules:
+        _import_with_fork()
     if importlib.util.find_spec('importlib_metadata') is None:
         sys.modules['importlib_metadata'] = importlib.metadata
     if not (Path(spec.origin).parent / 'models' / 'localizers' / 'drn' / 'drn.py').exists():
@@ -80,6 +85,16 @@ def score_in_float32() -> None:
         return loss_by_feat(self, cls_scores.float(), data_samples)
 
     head.loss_by_feat = in_float32
+
+
+def _import_with_fork() -> None:
+    mmcv: Any = importlib.import_module('mmcv')
+    number = mmcv.__version__
+    mmcv.__version__ = LAST_ACCEPTED_MMCV
+    try:
+        importlib.import_module('mmaction')
+    finally:
+        mmcv.__version__ = number
 
 
 def _stand_in_for_drn() -> None:

@@ -4,7 +4,7 @@ mmcv and mmengine break in ways that do not name the cause: mmdet and mmaction2 
 an assertion, and mmcv and mmcv-lite installed together overwrite each other's files.
 
 ``onedl-mmengine`` and ``onedl-mmcv`` are maintained forks that provide the same modules. mmaction2
-asserts mmcv < 2.2, so the latter serves pretraining and frozen features only.
+asserts mmcv < 2.2; :mod:`mmmae_st.compat.mmaction` gets it imported with the latter.
 """
 
 import platform

@@ -1,7 +1,7 @@
 """Whether the parts of a model fit one another, and the clips that come to it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from logging import WARNING
@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmmae_st.config.values import Problems, attempt, components, lookup
-from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets import MixedVideoDataset, VideoDataset
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.datasets.transforms.masking import BaseMasking
 from mmmae_st.engine.runner.launch import LOADERS
@@ -120,36 +120,47 @@ def sizes(cfg: Config) -> Problems:
     patch = encoder.tubelet_size, encoder.patch_size, encoder.patch_size
     made_for = tuple(n * side for n, side in zip(encoder.grid, patch, strict=True))
     for loader in ('train_dataloader', 'val_dataloader') if is_pretraining else LOADERS[:1]:
-        where = f'{loader}.dataset.pipeline'
-        transforms = _transforms(cfg, loader)
-        clip = _clip_size(transforms)
-        if clip is not None and clip != made_for:
-            problem = (
-                f'gives clips of {clip[0]} frames of {clip[1]} x {clip[2]} pixels, but {path} is '
-                f'made for {made_for[0]} of {made_for[1]} x {made_for[2]}: change clip_len and '
-                'size here, or num_frames and img_size there'
-            )
-            if is_pretraining:
-                yield where, problem
-            else:
-                print_log(f'{where}: {problem}', logger='current', level=WARNING)
-        for i, transform in enumerate(transforms):
-            if isinstance(transform, BaseMasking):
-                for name in ('patch_size', 'tubelet_size'):
-                    ours, theirs = getattr(transform, name), getattr(encoder, name)
-                    if ours != theirs:
-                        yield f'{where}[{i}].{name}', f'must be {theirs}, as in {path}, got {ours}'
+        for where, transforms in _pipelines(cfg, f'{loader}.dataset'):
+            clip = _clip_size(transforms)
+            if clip is not None and clip != made_for:
+                problem = (
+                    f'gives clips of {clip[0]} frames of {clip[1]} x {clip[2]} pixels, but {path} '
+                    f'is made for {made_for[0]} of {made_for[1]} x {made_for[2]}: change clip_len '
+                    'and size here, or num_frames and img_size there'
+                )
+                if is_pretraining:
+                    yield where, problem
+                else:
+                    print_log(f'{where}: {problem}', logger='current', level=WARNING)
+            yield from _other_patches(where, transforms, encoder, path)
 
 
-def _transforms(cfg: Config, loader: str) -> list:
-    """The pipeline of a VideoDataset; empty if there is none, or one that is wrong."""
-    dataset = lookup(cfg, f'{loader}.dataset')
-    if not is_component(registries.DATASETS, dataset, VideoDataset):
-        return []
-    given = dict(_scope_='mmmae_st') | copy.deepcopy(dataset) | dict(lazy_init=True)
-    with suppress(ValueError, TypeError, KeyError):  # found elsewhere
-        return registries.DATASETS.build(given).pipeline.transforms
-    return []
+def _other_patches(where: str, transforms: list, encoder: SpacetimeViT, path: str) -> Problems:
+    """Masks of other patches than the encoder's."""
+    for i, transform in enumerate(transforms):
+        if isinstance(transform, BaseMasking):
+            for name in ('patch_size', 'tubelet_size'):
+                ours, theirs = getattr(transform, name), getattr(encoder, name)
+                if ours != theirs:
+                    yield f'{where}[{i}].{name}', f'must be {theirs}, as in {path}, got {ours}'
+
+
+def _pipelines(cfg: Config, path: str) -> Iterator[tuple[str, list]]:
+    """Where the pipelines of a VideoDataset or of a mixture are, and what they hold.
+
+    There is none for other datasets, or one that is wrong.
+    """
+    dataset = lookup(cfg, path)
+    if is_component(registries.DATASETS, dataset, MixedVideoDataset):
+        sources = [(f'{path}.datasets[{i}]', d) for i, d in enumerate(dataset.get('datasets', ()))]
+    else:
+        sources = [(path, dataset)]
+    for where, source in sources:
+        if not is_component(registries.DATASETS, source, VideoDataset):
+            continue
+        given = dict(_scope_='mmmae_st') | copy.deepcopy(source) | dict(lazy_init=True)
+        with suppress(ValueError, TypeError, KeyError):  # found elsewhere
+            yield f'{where}.pipeline', registries.DATASETS.build(given).pipeline.transforms
 
 
 def _clip_size(transforms: list) -> tuple[int, int, int] | None:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmmae_st.config.signatures import argument_problems, type_problems
-from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.datasets import EpochSampler, MixedVideoDataset, VideoDataset
 from mmmae_st.evaluation import AttentiveProbe, knn_accuracy, probe_accuracy
 from mmmae_st.registry import component_class, is_component
 
@@ -83,13 +83,19 @@ def order_of_videos(cfg: Config) -> Problems:
     """Each epoch has views and masks of its own only if the sampler tells the epoch."""
     given = cfg.get('train_dataloader') or {}
     dataset = given.get('dataset') or {}
-    if is_component(registries.DATASETS, dataset, VideoDataset):
+    for path in ('val_dataloader', 'test_dataloader'):
+        if is_component(registries.DATASETS, lookup(cfg, f'{path}.dataset'), MixedVideoDataset):
+            yield (
+                f'{path}.dataset.type',
+                'MixedVideoDataset is for training: it gives videos again, and leaves others out',
+            )
+    if is_component(registries.DATASETS, dataset, (VideoDataset, MixedVideoDataset)):
         tells = is_component(registries.DATA_SAMPLERS, given.get('sampler'), EpochSampler)
         if not (tells or dataset.get('test_mode')):
             kind = (given.get('sampler') or {}).get('type')
             yield (
                 'train_dataloader.sampler',
-                f'must be EpochSampler, got {kind!r}: no other tells VideoDataset the epoch, and '
+                f'must be EpochSampler, got {kind!r}: no other tells the dataset the epoch, and '
                 'every epoch would have the same views and masks',
             )
         return
@@ -98,7 +104,7 @@ def order_of_videos(cfg: Config) -> Problems:
             yield (
                 f'{path}.type',
                 'VideoDataset cannot be inside another dataset, which would not tell it the epoch: '
-                'join the lists into one ann_file',
+                'use MixedVideoDataset, or join the lists into one ann_file',
             )
 
 

@@ -106,6 +106,7 @@ class VideoDataset(BaseDataset):
             frame_pattern(frame_tmpl)
             if ann_file.endswith(ENDING):
                 raise ValueError(f'frame_tmpl must be None with an index, got {frame_tmpl!r}')
+        self.source: str | None = None  # set by MixedVideoDataset
         self._without_epoch = 0
         self._has_prefix = bool(prefix['video'])
         self.seed = seed
@@ -129,7 +130,7 @@ class VideoDataset(BaseDataset):
         self.serialize_data = False  # the lists of records are small and shared as they are
         folder = self.data_prefix['video']
         if self.ann_file.endswith(ENDING):
-            return self._load_index(folder if self._has_prefix else '')
+            return self._load_index()
         require_enough_frames(folder, self.pipeline.transforms)
         if self.ann_file:
             records = read_list(
@@ -140,8 +141,10 @@ class VideoDataset(BaseDataset):
             records = scan_folder(folder, self.extensions, self.frame_tmpl, self.backend_args)
         return records.below(folder, self.backend_args)
 
-    def _load_index(self, folder: str) -> ShardIndex:
-        records = ShardIndex(self.ann_file, folder, self.backend_args)
+    def _load_index(self) -> ShardIndex:
+        records = ShardIndex(self.ann_file, '', self.backend_args)
+        if self._has_prefix and not os.path.isfile(records.shard_path(0)):
+            records.folder = self.data_prefix['video']
         transforms = self.pipeline.transforms
         require_enough_frames(os.path.dirname(self.ann_file), transforms)
         loading = (t.backend_args for t in transforms if hasattr(t, 'backend_args'))
@@ -199,4 +202,6 @@ class VideoDataset(BaseDataset):
         results = dict(record, sample_key=sample_key, failures=list(failures))
         if self.frame_tmpl is not None:
             results['frame_tmpl'] = self.frame_tmpl
+        if self.source is not None:
+            results['source'] = self.source
         return results

@@ -213,7 +213,8 @@ def _digest(
     for index in range(len(dataset)):
         record = dataset.get_data_info(index)
         path = record['path']
-        digest.update(f'{path} {record["label"]} {size_and_time(path)}\n'.encode())
+        state = record['stored'] if 'stored' in record else size_and_time(path)
+        digest.update(f'{path} {record["label"]} {state}\n'.encode())
     return digest.hexdigest()[:16]
 
 

@@ -79,6 +79,15 @@ def held_out_config(cfg: Config, arguments: dict | None) -> tuple[str, dict]:
     return 'of training, which are not held out', dict(training)
 
 
+def pick(length: int, number: int) -> list[int]:
+    """At most ``number`` indices below ``length``, ascending; the same for the same numbers.
+
+    Not at equal distances: lists repeat their classes at equal distances, too.
+    """
+    order = np.random.default_rng(0).permutation(length)
+    return sorted(order[:number].tolist())
+
+
 def spread(length: int, number: int) -> list[int]:
     """``number`` indices below ``length`` at equal distances."""
     return ((np.arange(number) + 0.5) * length / number).astype(int).tolist()

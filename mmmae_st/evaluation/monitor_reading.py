@@ -7,7 +7,8 @@ from mmmae_st.evaluation.monitoring import PROBES
 
 COLLAPSED_RANK = 2.0  # effective rank of the centred features
 COLLAPSED_SIMILARITY = 0.9999
-COLLAPSED_SHARE = 0.5  # of the directions that are dead or identical; of the untrained retrieval
+COLLAPSED_SHARE = 0.5  # of the directions that are dead or identical
+LOST = 0.5  # of what the untrained features had of rank and retrieval
 PATIENCE = 3  # measurements after the first before a run is called stalled
 GAIN = 0.01  # of the loss: what lies within it is no change
 STEADY = 0.05  # of the rank
@@ -58,7 +59,8 @@ def diagnosis(history: Sequence[Measures]) -> tuple[str, str] | None:
 def collapse(history: Sequence[Measures]) -> str | None:
     """Why the features have collapsed; None if they have not.
 
-    They are not finite, are alike for all clips, or most directions are lost.
+    They are not finite, are alike for all clips, most directions are lost, or, twice in a row,
+    they tell videos apart much worse than at the start.
     """
     last, first = history[-1], history[0]
     if 'rank' not in last:
@@ -69,6 +71,12 @@ def collapse(history: Sequence[Measures]) -> str | None:
         signs = f'their effective rank is {last["rank_centred"]:.1f}'
     elif last['similarity'] > COLLAPSED_SIMILARITY:
         signs = f'the mean cosine of different videos is {last["similarity"]:.5f}'
+    elif len(history) > 2 and all(_has_lost(first, measures) for measures in history[-2:]):
+        signs = (
+            f'the nearest clip is of the same video for {last["retrieval"]:.0%}, and was for '
+            f'{first["retrieval"]:.0%}; their effective rank fell from {first["rank_centred"]:.0f} '
+            f'to {last["rank_centred"]:.0f}'
+        )
     else:
         return None
     return (
@@ -98,6 +106,13 @@ def stall(history: Sequence[Measures]) -> str | None:
         f'guess from the visible patches, and has not fallen for {PATIENCE} measurements. Look at '
         'the learning rate (too low, or too high at the end of the warm-up), at the target and '
         'at pictures of the clips (tools/visualizations/browse_dataset.py)'
+    )
+
+
+def _has_lost(first: Measures, last: Measures) -> bool:
+    return all(
+        name in first and name in last and last[name] < LOST * first[name]
+        for name in ('retrieval', 'rank_centred')
     )
 
 

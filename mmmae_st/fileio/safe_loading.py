@@ -14,6 +14,9 @@ import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
+from safetensors.torch import load_file
+
+from mmmae_st.fileio.hub_files import SCHEME, hub_file
 
 
 def load_plain(
@@ -22,10 +25,10 @@ def load_plain(
     mmap: bool = False,
     admitted: Sequence[type] = (),
 ) -> Any:
-    """Read a PyTorch file that holds tensors and plain data only. Nothing in it is executed.
+    """Read a file that holds tensors and plain data only. Nothing in it is executed.
 
     Args:
-        path: Local file.
+        path: Local PyTorch or safetensors file.
         map_location: Where the tensors go, as for ``torch.load``.
         mmap: Read the tensors only when they are used, if the file is no legacy one.
         admitted: Classes that it may hold besides.
@@ -37,6 +40,8 @@ def load_plain(
     """
     path = existing_file(path)
     try:
+        if path.suffix == '.safetensors':
+            return load_file(path, device=str(map_location or 'cpu'))
         with torch.serialization.safe_globals(list(admitted)):
             mmap = mmap and zipfile.is_zipfile(path)
             return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
@@ -126,7 +131,11 @@ def use_safe_loading(trusted: Sequence[str] = ()) -> None:
     def load_from_address(url: str, map_location: Any = None) -> Any:
         return load_plain(download_once(url), map_location)
 
+    def load_from_hub(address: str, map_location: Any = None) -> Any:
+        return load_plain(hub_file(address), map_location)
+
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(prefixes=SCHEME, loader=load_from_hub, force=True)
     for prefix in ('http://', 'https://'):
         CheckpointLoader.register_scheme(prefix, loader=load_from_address, force=True)
 

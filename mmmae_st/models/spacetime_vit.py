@@ -251,19 +251,19 @@ class SpacetimeViT(BaseModule):
         self, x: Tensor, ids_keep: Tensor | None, ids_predict: Tensor | None = None
     ) -> Tensor:
         """What the first block gets, see ``forward``."""
-        tokens = self.patch_embed(x, ids_keep)
-        rotary, grid = isinstance(self.pos_embed, RotaryEmbedding), self.token_grid(x)
-        if not rotary:
-            tokens = tokens + self.pos_embed(grid, ids_keep)
+        tokens, grid = self.patch_embed(x, ids_keep), self.token_grid(x)
+        added = self.pos_embed if isinstance(self.pos_embed, PositionEmbedding) else None
+        if added is not None:
+            tokens = tokens + added(grid, ids_keep)
         if ids_predict is not None:
             if self.mask_token is None:
                 raise ValueError('ids_predict was given: build the encoder with_mask_token=True')
             masks = self.mask_token.expand(*ids_predict.shape, -1)
-            if not rotary:
-                masks = masks + self.pos_embed(grid, ids_predict)
+            if added is not None:
+                masks = masks + added(grid, ids_predict)
             tokens = torch.cat([tokens, masks.to(tokens.dtype)], dim=1)
-        if self.cls_token is not None:
-            cls = (self.cls_token + self.pos_embed.cls).to(tokens.dtype)
+        if self.cls_token is not None and added is not None:
+            cls = (self.cls_token + added.cls).to(tokens.dtype)
             tokens = torch.cat([cls.expand(x.shape[0], -1, -1), tokens], dim=1)
         return tokens
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmmae_st.visualization.curves import panels
 
@@ -51,7 +52,8 @@ def monitor_figure(
                 axis.plot(*zip(*points, strict=True), '.-', label=label)
         axis.set_title(text, loc='left')
         axis.set_xlabel(x)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.3 * axis.get_ylim()[1])  # room for the legend
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if text.startswith('probes'):
             axis.axhline(0.5, color='grey', linestyle=':')
         if len(names) > 1:

@@ -1,6 +1,7 @@
 """Carries out measurements once, however often and in however many processes it is asked."""
 
 import fcntl
+import gc
 import hashlib
 import json
 import math
@@ -127,6 +128,7 @@ def _try(site: Site, job: Job) -> bool:
         write_whole(target, json.dumps(result, indent=1) + '\n')
         name = _describe(measurement, seed)
         say(f'{name}: {result["metrics"]}, {seconds:.0f} s')
+    gc.collect()  # ends the loading processes of Runners that are over
     return True
 
 

@@ -9,7 +9,7 @@ study has measured (run.py):
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from mmmae_st.evaluation.held_out import read_clips, spread
+from mmmae_st.evaluation.held_out import pick, read_clips
 from mmmae_st.evaluation.monitor_reading import LOWER_IS_BETTER
 from mmmae_st.evaluation.monitoring import measures_of, outputs_of
 from mmmae_st.fileio.atomic_file import write_whole
@@ -26,8 +26,9 @@ from mmmae_st.registry import DATASETS, MODELS
 from mmmae_st.visualization.curves import panels, save_figure
 
 from . import training
+from .recording import SNAPSHOTS, snapshot_file
 from .scales import SCALES
-from .training import SNAPSHOTS, Pretraining, Site, snapshot_file
+from .training import Pretraining, Site
 
 NUM_VIDEOS, NUM_CLIPS = 64, 2
 # Losses of different masks are no measure of encoders: what is compared is how far they are below
@@ -43,6 +44,7 @@ OUTCOMES = dict(
     accuracy_appearance='fine-tuned, appearance',
 )
 Point = dict[str, Any]
+Judge = Callable[[list[Point], str, str], tuple[float, float]]
 
 
 def measured(site: Site) -> Iterator[Point]:
@@ -57,20 +59,24 @@ def measured(site: Site) -> Iterator[Point]:
             recipe = f'{options.masking} {options.ratio:.1%}'.replace('.0%', '%')
             key = json.dumps([recipe, record['seed'], share])
             measures = _measured_once(site, options, checkpoint)
-            yield dict(recipe=recipe, seed=record['seed'], at=share, **measures, **outcomes[key])
+            yield dict(
+                recipe=recipe, seed=record['seed'], at=share, **measures, **outcomes.get(key, {})
+            )
 
 
 def _outcomes(site: Site) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for file in (site.work / 'results').glob('*.json'):
+    for file in (site.results or site.work / 'results').glob('*.json'):
         result = json.loads(file.read_text())
         what = result['measurement']
         options = what['pretraining']
-        if options is None or what['kind'] not in ('frozen', 'finetune'):
+        is_plain = what['labels'] == 20 and not (what['masking'] or what['still'])
+        if options is None or not is_plain or what['kind'] not in ('frozen', 'finetune'):
             continue
         recipe = f'{options["masking"]} {options["ratio"]:.1%}'.replace('.0%', '%')
         key = json.dumps([recipe, result['seed'], what['at']])
-        found.setdefault(key, {}).update(result['metrics'])
+        wanted = {name: value for name, value in result['metrics'].items() if name in OUTCOMES}
+        found.setdefault(key, {}).update(wanted)
     return found
 
 
@@ -83,7 +89,7 @@ def _measured_once(site: Site, options: Pretraining, checkpoint: Path) -> dict[s
     dataset_cfg.update(ann_file='val.txt', data_prefix=dict(video='val'))
     dataset_cfg.pipeline[0].frames = str(site.data / 'val.npy')
     dataset = DATASETS.build(dataset_cfg)
-    clips = read_clips(dataset, spread(len(dataset), NUM_VIDEOS), NUM_CLIPS)
+    clips = read_clips(dataset, pick(len(dataset), NUM_VIDEOS), NUM_CLIPS)
     model = MODELS.build(training.autoencoder_config(site.scale, options)).eval()
     load_pretrained(model, checkpoint)
     with torch.no_grad():
@@ -113,25 +119,40 @@ def judge(points: list[Point], monitor: str, outcome: str) -> tuple[float, float
     return spearman(values, truth), 100 * (max(truth) - truth[int(np.argmax(values))])
 
 
+def judge_within(points: list[Point], monitor: str, outcome: str) -> tuple[float, float]:
+    """The same for the checkpoints of each run; means over the runs, of those that vary."""
+    runs = [
+        [point for point in points if (point['recipe'], point['seed']) == run]
+        for run in dict.fromkeys((point['recipe'], point['seed']) for point in points)
+    ]
+    found = np.array([judge(run, monitor, outcome) for run in runs])
+    correlations = found[:, 0][np.isfinite(found[:, 0])]
+    return float(correlations.mean()) if len(correlations) else np.nan, float(found[:, 1].mean())
+
+
 def rows(points: list[Point]) -> list[str]:
-    """A table in Markdown: all points, then only what pretrainings ended in."""
-    last = [point for point in points if point['at'] == 1]
+    """A table in Markdown: all points, ends of the runs, and choosing within a run."""
+    ends = [point for point in points if point['at'] == 1]
+    groups: tuple[tuple[str, list[Point], Judge], ...] = (
+        ('all checkpoints', points, judge),
+        ('ends of the runs', ends, judge),
+        ('within each run', points, judge_within),
+    )
     lines = []
-    for text, group in (('all checkpoints', points), ('ends of the runs', last)):
+    for text, group, judging in groups:
         known = {
-            key: [point for point in group if key in point]
+            key: part
             for key in OUTCOMES
-            if sum(key in point for point in group) > 2
+            if len(part := [point for point in group if key in point]) > 2
         }
-        lines.append(f'| {text} | ' + ' | '.join(
-            f'{OUTCOMES[key]}, n = {len(part)}' for key, part in known.items()
-        ) + ' |')  # fmt: skip
-        lines.append('|---' * (1 + len(known)) + '|')
+        if judging is judge_within:  # only where a run has more than its end
+            known = {key: part for key, part in known.items() if any(p['at'] < 1 for p in part)}
+        titles = [f'{OUTCOMES[key]}, n = {len(part)}' for key, part in known.items()]
+        lines += [f'| {" | ".join([text, *titles])} |', '|---' * (1 + len(known)) + '|']
         for monitor in MONITORS:
-            cells = [judge(part, monitor, key) for key, part in known.items()]
-            lines.append(
-                f'| {monitor} | ' + ' | '.join(f'{r:+.2f}, {lost:.1f}' for r, lost in cells) + ' |'
-            )
+            cells = [judging(part, monitor, key) for key, part in known.items()]
+            shown = [f'{r:+.2f}, {lost:.1f}' for r, lost in cells]
+            lines.append(f'| {" | ".join([monitor, *shown])} |')
         lines.append('')
     return lines
 

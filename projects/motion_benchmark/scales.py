@@ -141,7 +141,7 @@ TOKENS = Scale(
 # The paper's 1568 tokens, 156 of them seen at 90 %. Meant to give the headline rows of one seed in
 # nine minutes of one H100, by a count of operations; not tried: `run.py --plan` measures a step.
 GPU = Scale(
-    clips=ClipSet(num_train=3072, num_val=256, num_test=512, size=128, blur=1.5, appearances=True),
+    clips=ClipSet(num_train=3072, num_val=256, num_test=512, size=128, appearances=True),
     img_size=112,
     clip_len=16,
     frame_interval=1,

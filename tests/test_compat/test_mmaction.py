@@ -57,6 +57,18 @@ def test_undeclared_importlib_metadata_is_stood_in_for(compat, monkeypatch):
     assert sys.modules['importlib_metadata'] is importlib.metadata
 
 
+def test_the_fork_of_mmcv_passes_the_check(compat, monkeypatch):
+    mmcv = importlib.import_module('mmcv')
+    monkeypatch.setattr(mmcv, '__version__', '2.3.6')
+    monkeypatch.delitem(sys.modules, 'mmaction')
+    with pytest.raises(AssertionError, match=r'MMCV==2\.3\.6 is used but incompatible'):
+        importlib.import_module('mmaction')
+    installed = {'onedl-mmcv': '2.3.6', 'mmcv': None}
+    monkeypatch.setattr(compat, 'version_of', installed.get)
+    compat.mend_mmaction()
+    assert 'mmaction' in sys.modules and mmcv.__version__ == '2.3.6'
+
+
 def test_a_full_mmaction_is_left_alone(compat, monkeypatch, tmp_path: Path):
     drn = tmp_path / 'mmaction' / 'models' / 'localizers' / 'drn' / 'drn.py'
     drn.parent.mkdir(parents=True)

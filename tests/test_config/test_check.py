@@ -200,6 +200,50 @@ def test_every_epoch_has_views_and_masks_of_its_own(loader, message):
         check_config(cfg)
 
 
+def mixture(**changes):
+    cfg = Config.fromfile(SMOKE)
+    source = dict(VIDEOS, pipeline=cfg.train_pipeline)
+    given = dict(type='MixedVideoDataset', datasets=[source, source], weights=[1, 2])
+    cfg.train_dataloader.dataset = given
+    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    return cfg
+
+
+def test_a_mixture_passes():
+    check_config(mixture())
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(sampler__type='DefaultSampler'), "EpochSampler, got 'DefaultSampler'"),
+        (
+            dict(dataset__weights=[1, -1]),
+            r'train_dataloader\.dataset: weights\[1\] must be a number',
+        ),
+        (
+            dict(dataset__datasets__1__frame_tmp='x'),
+            r"dataset\.datasets\[1\]\.frame_tmp: .* did you mean 'frame_tmpl'",
+        ),
+        (
+            dict(dataset__datasets__1__pipeline__0__clip_len=4),
+            r'dataset\.datasets\[1\]\.pipeline: gives clips of 4 frames .* made for 8 of 32 x 32',
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_mixture_is_named(changes, message):
+    changes = {f'train_dataloader__{key}': value for key, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        check_config(mixture(**changes))
+
+
+def test_a_mixture_is_for_training():
+    cfg = mixture()
+    cfg.val_dataloader.dataset = cfg.train_dataloader.dataset
+    with pytest.raises(ValueError, match=r'val_dataloader\.dataset\.type: .* is for training'):
+        check_config(cfg)
+
+
 @pytest.mark.parametrize(('epochs', 'warned'), [(2, False), (1, True), (5, True)])
 def test_schedules_of_another_length_are_warned_of(monkeypatch, epochs, warned):
     said = []

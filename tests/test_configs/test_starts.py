@@ -44,15 +44,21 @@ def one_step(file: str, data: Path, processes: int) -> Config:
     """The config with one clip a process, one step, no validation and nothing that is written."""
     cfg = Config.fromfile(CONFIGS / file)
     loader = cfg.train_dataloader
-    loader.update(batch_size=1, num_workers=0, persistent_workers=False, pin_memory=False)
+    sources = loader.dataset.get('datasets', [loader.dataset])
+    loader.update(batch_size=len(sources), num_workers=0)
+    loader.update(persistent_workers=False, pin_memory=False)
+    if 'datasets' in loader.dataset:  # one clip of each
+        loader.dataset.update(length=len(sources) * processes, weights=None)
     if cfg.default_scope == 'mmaction' and 'detection' in file:
         loader.dataset.indices = list(range(processes))
     else:
         (data / 'list.txt').write_text(''.join(f'{i}.mp4 0\n' for i in range(processes)))
-        loader.dataset.update(
-            data_root=str(data), ann_file='list.txt', data_prefix=dict(video=''), indices=None
-        )
-    for step in loader.dataset.pipeline:
+        for source in sources:
+            source.pop('frame_tmpl', None)  # files here
+            source.update(
+                data_root=str(data), ann_file='list.txt', data_prefix=dict(video=''), indices=None
+            )
+    for step in (step for source in sources for step in source.pipeline):
         if step.type.endswith('LoadClips'):
             step.num_clips = 1
     if 'init_cfg' in cfg.model.backbone:  # the checkpoint of a pretraining

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
 from mmengine.logging import MMLogger
+from support.packed import pack
 
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.shards import COLUMNS, ShardIndex
@@ -127,6 +128,22 @@ def test_damaged_indices(write, tmp_path):
         VideoDataset(str(path), frame_tmpl='{}.jpg')
 
 
+def test_where_shards_are_looked_for(write, tmp_path):
+    """Beside the index, else where data_prefix says."""
+    path = write()
+    args = dict(ann_file='index.npz', data_root=str(tmp_path), data_prefix=dict(video='other'))
+
+    def folder():
+        return Path(VideoDataset(**args).get_data_info(0)['stored'].file).parent
+
+    assert folder() == tmp_path
+    (tmp_path / 'other').mkdir()
+    (tmp_path / '000000.tar').rename(tmp_path / 'other' / '000000.tar')
+    assert folder() == tmp_path / 'other'
+    with pytest.raises(FileNotFoundError, match='data_prefix'):
+        VideoDataset(path)
+
+
 def test_missing_shards(write, tmp_path, caplog):
     columns = columns_of(20, shards=2)
     logger = MMLogger.get_current_instance()
@@ -176,34 +193,27 @@ def test_a_million_videos(tmp_path):
 
 
 @pytest.fixture
-def bucket(clips, converter_path, tmp_path):
+def bucket(clips, tmp_path):
     """Two packed videos in a store of fsspec, and the files they were made of."""
-    import packing
-
     for name in ('a.mp4', 'b.mp4'):
         shutil.copy(clips['plain'], tmp_path / name)
-    packing.pack_folder(str(tmp_path), str(tmp_path / 'shards'), None, workers=1)
+    pack(tmp_path, tmp_path / 'shards')
     files = fsspec.filesystem('memory')
     for path in (tmp_path / 'shards').glob('[!.]*'):
         files.pipe(f'/bucket/shards/{path.name}', path.read_bytes())
     return tmp_path
 
 
-@pytest.fixture
-def converter_path(monkeypatch):
-    """Let the modules of tools/dataset_converters be imported by name."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'tools' / 'dataset_converters'))
-
-
 def test_shards_in_a_store(bucket):
     """Index and shards there, or the index here and the shards there."""
+    (bucket / 'shards' / 'index.npz').rename(bucket / 'index.npz')
     store = dict(backend='fsspec')
     pipeline = [dict(LOAD, backend_args=store), *PIPELINE[1:]]
     expected = VideoDataset(data_root=str(bucket), pipeline=PIPELINE)[(3, 1)]['inputs']
     for place in (
         dict(ann_file='memory://bucket/shards/index.npz', backend_args=store),
         dict(
-            ann_file=str(bucket / 'shards' / 'index.npz'),
+            ann_file=str(bucket / 'index.npz'),
             data_prefix=dict(video='memory://bucket/shards'),
         ),
     ):
@@ -212,7 +222,7 @@ def test_shards_in_a_store(bucket):
         assert sample['inputs'].equal(expected)
         assert sample['data_samples'].failures == []
     files = fsspec.filesystem('memory')
-    files.pipe('/bucket/shards/000000.tar', files.cat('/bucket/shards/000000.tar')[:15_000])
+    files.pipe('/bucket/shards/000000.tar', files.cat('/bucket/shards/000000.tar')[:600])
     with pytest.raises(RuntimeError, match='memory://bucket/shards/000000.tar is cut'):
         VideoDataset(pipeline=pipeline, test_mode=True, **place)[1]
 
@@ -231,14 +241,11 @@ def test_backends_without_ranges_are_refused_at_the_start(bucket):
         VideoDataset(str(bucket / 'shards' / 'index.npz'), pipeline=[load])
 
 
-def test_names_that_are_no_text(tmp_path, clips, converter_path):
+def test_names_that_are_no_text(tmp_path, clips):
     """Files of other systems may have names that are not UTF-8."""
-    import packing
-
     (tmp_path / 'v').mkdir()
     shutil.copy(clips['plain'], tmp_path / 'v' / 'caf\udce9.mp4')
-    packing.pack_folder(str(tmp_path / 'v'), str(tmp_path / 's'), None, workers=1)
-    dataset = VideoDataset(str(tmp_path / 's' / 'index.npz'), pipeline=PIPELINE)
+    dataset = VideoDataset(str(pack(tmp_path / 'v', tmp_path / 's')), pipeline=PIPELINE)
     assert dataset[0]['data_samples'].path == 'caf\udce9.mp4'
     with tarfile.open(tmp_path / 's' / '000000.tar') as tar:
         assert tar.getnames() == ['caf\udce9.mp4']

@@ -12,6 +12,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.fileio import load
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, save_checkpoint
+from references.vjepa import VJEPAEncoder
 from support.tiny_ava import ACTIONS, EXCLUDED, STOP, make_tiny_ava
 
 pytest.importorskip('mmcv.ops', exc_type=ImportError)
@@ -164,6 +165,22 @@ def test_features_are_taken_where_the_box_is(data, tmp_path, mmaction_scope):
     assert rois.shape == (1, 2, 1, 7, 7)
     mean = rois[0, :, 0].mean(dim=(1, 2))
     torch.testing.assert_close(mean, torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2]))
+
+
+def test_an_encoder_of_v_jepa_2_detects(data, tmp_path, mmaction_scope):
+    theirs = VJEPAEncoder(*TINY.values())
+    state = {f'module.backbone.{name}': tensor for name, tensor in theirs.state_dict().items()}
+    torch.save(dict(target_encoder=state), tmp_path / 'vitl.pt')
+    cfg = tiny_config('mae_st_vitl_ava22.py', data, tmp_path)
+    init = dict(type='Pretrained', checkpoint=str(tmp_path / 'vitl.pt'))
+    cfg.model.backbone.update(pos_embed='rope', with_cls_token=False, init_cfg=init)
+    model = MODELS.build(cfg.model).eval()
+    model.init_weights()
+    assert torch.equal(model.backbone.norm.weight, theirs.norm.weight)
+    batch = pseudo_collate([Runner.build_dataloader(cfg.test_dataloader, seed=0).dataset[0]])
+    with torch.no_grad():
+        (out,) = model.test_step(batch)
+    assert out.pred_instances.scores.shape == (2, 81)
 
 
 def test_trains_and_evaluates(data, tmp_path, quick_runs):

@@ -33,6 +33,14 @@ def test_collapse_is_named():
     assert diagnosis([GOOD, dict(loss=float('nan'))])[0] == 'collapse'
 
 
+def test_features_that_tell_videos_apart_no_more_have_collapsed():
+    lost = dict(GOOD, retrieval=0.1, rank_centred=30.0)
+    kind, reason = diagnosis([GOOD, lost, lost])
+    assert kind == 'collapse' and '10%, and was for 84%; their effective rank fell' in reason
+    assert diagnosis([GOOD, lost]) is None  # it may come back
+    assert diagnosis([GOOD, lost, dict(lost, retrieval=0.6)]) is None
+
+
 def test_directions_that_were_lost_from_the_start_are_no_collapse():
     narrow = dict(GOOD, wasted=0.7)
     assert diagnosis([narrow, narrow]) is None

@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement
 from support.tiny_checkpoint import tiny_config
 
 from mmmae_st.datasets.video_dataset import UnreadableVideoError
-from mmmae_st.evaluation.held_out import VideoClips, held_out_config, read_clips, spread
+from mmmae_st.evaluation.held_out import VideoClips, held_out_config, pick, read_clips, spread
 from mmmae_st.evaluation.labelled import accuracies, labelled_features
 from mmmae_st.evaluation.monitoring import (
     VideoOutputs,
@@ -151,6 +151,13 @@ def test_clips_come_from_as_many_epochs_as_it_takes():
 def test_videos_at_equal_distances():
     assert spread(10, 5) == [1, 3, 5, 7, 9]
     assert spread(3, 3) == [0, 1, 2]
+
+
+def test_picked_videos_do_not_follow_the_order_of_classes():
+    picked = pick(256, 64)
+    assert picked == sorted(set(picked)) and len(picked) == 64 and picked == pick(256, 64)
+    assert len({index % 16 for index in picked}) > 12
+    assert pick(5, 64) == [0, 1, 2, 3, 4]
 
 
 def test_labels_give_knn_and_linear_probe(model):

@@ -5,7 +5,11 @@ import time
 
 import psutil
 import pytest
+from loader_benchmark.timing import TimedLoader, soak
 from support import runs
+from support.packed import pack
+
+from mmmae_st.datasets import VideoDataset
 
 STEPS = 2000
 EXTRA = """
@@ -76,3 +80,27 @@ def test_two_thousand_steps(tmp_path, videos):
         assert left <= opened
     assert not any(row['zombie'] for family in history for row in family.values())
     assert not any(psutil.pid_exists(pid) for pid in steady)
+
+
+@pytest.mark.long
+def test_two_thousand_videos_out_of_shards(tmp_path, make_clip):
+    """One worker; 48 videos in several shards, again and again."""
+    (tmp_path / 'videos').mkdir()
+    for number in range(48):
+        path = tmp_path / 'videos' / f'{number}.mp4'
+        make_clip(path, num_frames=60 + number, width=224, height=160, fps=8, gop=16)
+    index = pack(tmp_path / 'videos', tmp_path / 'shards', shard_bytes=4_000_000)
+    assert len(list(index.parent.glob('*.tar'))) > 2
+    pipeline = [
+        dict(type='LoadClips'),
+        dict(type='ClipRandomResizedCrop', size=112),
+        dict(type='PackClips'),
+    ]
+    loader = TimedLoader(VideoDataset(str(index), pipeline=pipeline, test_mode=True), workers=1)
+    points = soak(loader, 48, STEPS, 0)
+    for point in points:
+        print(point)
+    warm, last = points[1], points[-1]
+    assert last['videos'] == STEPS
+    assert last['rss_mib'][0] < 1.01 * warm['rss_mib'][0]
+    assert last['descriptors'] == warm['descriptors']

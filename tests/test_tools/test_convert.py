@@ -14,6 +14,8 @@ from references.videomae import VideoMAEEncoder
 from safetensors.torch import load_file
 
 from mmmae_st.models.weights import read_checkpoint
+from mmmae_st.models.weights.names import TABLES
+from mmmae_st.models.weights.published import PUBLISHED
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'convert.py'
 ENCODER = dict(embed_dim=32, depth=2, num_heads=4, img_size=32, num_frames=16, patch_size=8)
@@ -143,3 +145,12 @@ def test_failures(convert, tmp_path, capsys):
     del state['blocks.0.mlp.fc1.bias']
     torch.save(state, tmp_path / 'half.pth')
     fails('the encoder is not complete: 1 of 26', 'half.pth', 'out.pth')
+
+
+def test_what_is_published_is_listed_as_on_the_page(convert, capsys):
+    with pytest.raises(SystemExit) as end:
+        convert(['--list'])
+    assert end.value.code == 0
+    table = capsys.readouterr().out
+    assert table in (TOOL.parents[2] / 'docs/weights.md').read_text()
+    assert {one.source for one in PUBLISHED} <= {*TABLES}

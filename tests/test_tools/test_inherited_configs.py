@@ -67,6 +67,7 @@ def test_frozen_evaluation(tool, config, tmp_path, monkeypatch):
     backbone = dict(
         arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8
     )
+    given = dict(backbone, arch=dict(_delete_=True, **backbone['arch']))
     loaders = '\n'.join(
         f"""
 {name}_dataloader = dict(
@@ -79,7 +80,7 @@ def test_frozen_evaluation(tool, config, tmp_path, monkeypatch):
     )
     (tmp_path / 'frozen.py').write_text(f"""
 _base_ = 'mmmae_st::frozen/vitb_ucf101.py'
-backbone = dict({', '.join(f'{key}={value!r}' for key, value in backbone.items())})
+backbone = {given!r}
 pipeline = [
     dict(type='LoadClips', clip_len=8, frame_interval=2, sampling='uniform', num_clips=1),
     dict(type='ClipResize', short_side=32),

@@ -45,7 +45,7 @@ def test_what_is_wrong_is_named(tool, run, tmp_path):
     with pytest.raises(SystemExit, match='/secret/folder'):  # where the run had its videos
         main([str(run)])
     cfg = tiny_config()
-    del cfg['train_dataloader']
+    cfg.pop('train_dataloader')
     write_tiny_checkpoint(tmp_path / 'iter_5.pth', cfg)
     with pytest.raises(SystemExit, match='must say what it was trained on'):
         main([str(tmp_path)])

@@ -361,7 +361,11 @@ def test_too_little_space_is_found_early(tmp_path, source, prepare, make_clip, c
     assert prepare(source, tmp_path / 'target') == 0
     told = capsys.readouterr().out
     assert '24 videos to make, 16 are there already' in told
-    assert re.search(r'the other 8 videos need about .* of 10 GB free, and .* hours', told)
+    found = re.search(r'the other 8 videos need about (.*) GB of 10 GB free, and .* hours', told)
+    shutil.rmtree(tmp_path / 'target')
+    assert prepare(source, tmp_path / 'target', '--shards', tmp_path / 'shards') == 0
+    again = re.search(r'the other 24 videos need about (.*) GB of 10', capsys.readouterr().out)
+    assert float(again[1]) == pytest.approx(2 * 3 * float(found[1]), rel=0.01)
 
 
 def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, capsys):

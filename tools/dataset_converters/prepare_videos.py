@@ -137,9 +137,18 @@ def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> 
             sizes = [record['bytes'] for record in manifest.of(sources[job] for job in first)]
             each = sum(sizes) / max(len(sizes), 1)
             seconds = (time.monotonic() - begin) / len(first)
-            needed = require_space(args.target, len(rest) * each, f'the other {len(rest)} videos')
+            bytes_needed = len(rest) * each * (1 + _packs_beside(args))
+            needed = require_space(args.target, bytes_needed, f'the other {len(rest)} videos')
             print(f'{needed}, and {len(rest) * seconds / 3600:.2g} hours')
     return failures
+
+
+def _packs_beside(args: argparse.Namespace) -> bool:
+    """Whether tar files with the same videos will come to the same disk."""
+    if not args.shards:
+        return False
+    os.makedirs(args.shards, exist_ok=True)
+    return os.stat(args.shards).st_dev == os.stat(args.target).st_dev
 
 
 def plan(args: argparse.Namespace, settings: Settings) -> tuple[dict[str, dict], dict[str, Job]]:

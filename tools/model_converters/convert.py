@@ -4,11 +4,13 @@
     python tools/model_converters/convert.py IN OUT --to mae_st      to facebookresearch/mae_st
     python tools/model_converters/convert.py IN OUT --to timm        to a 2-D ViT of timm
     python tools/model_converters/convert.py IN OUT --to timm_avg    the same with global_pool='avg'
+    python tools/model_converters/convert.py --list                  what is published, and where
 
 IN is recognised by its parameters: a checkpoint of this project (pretraining, recogniser,
-detector), of mae_st or PySlowFast (pretrained or fine-tuned), of VideoMAE (its authors' or Hugging
-Face's; the encoder), or of a 2-D image MAE (timm's names, its authors' or Hugging Face's; the
-encoder, inflated). IN and OUT are safetensors files if they end so, PyTorch files otherwise.
+detector), of mae_st or PySlowFast (pretrained or fine-tuned), of VideoMAE or V-JEPA 2 (of the
+authors or of Hugging Face; the encoder), or of a 2-D image MAE (timm's names, those of its authors
+or of Hugging Face; the encoder, inflated). IN and OUT are safetensors files if they end so, PyTorch
+files otherwise.
 
 None of this is needed to fine-tune: ``init_cfg=dict(type='Pretrained', checkpoint=IN)`` of the
 backbone reads every such file. Printed are the arguments that the weights need and what became of
@@ -33,6 +35,7 @@ from mmmae_st.models.weights import (
     fit,
     read_checkpoint,
     summarise,
+    table_of_published,
     to_mae_st,
     to_ours,
     to_timm,
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        '--list', action=ListAction, nargs=0, help='show what can be loaded, and end'
+    )
     parser.add_argument('source', metavar='IN', help='file, or http(s) address')
     parser.add_argument('out', metavar='OUT', help='file to write')
     parser.add_argument('--to', choices=list(CONVERTERS), default='mmmae_st')
@@ -56,6 +62,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         convert(args.source, args.out, args.to, args.prefix)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from error
+
+
+class ListAction(argparse.Action):
+    """Prints what is published, its licence and the arguments that it needs."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print the table and end."""
+        print(table_of_published())
+        parser.exit()
 
 
 def convert(source: str, out: str, target: str, prefix: str | None) -> None:

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
-from mmmae_st.datasets import VideoDataset
+from mmmae_st.datasets import MixedVideoDataset, VideoDataset
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.samples import sample_figure
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         out = Path(args.out_dir)
         out.mkdir(parents=True, exist_ok=True)
         for index in range(args.start, end):
-            ours = isinstance(dataset, VideoDataset)
+            ours = isinstance(dataset, VideoDataset | MixedVideoDataset)
             sample = dataset[(args.epoch, index)] if ours else dataset[index]
             path = out / f'{args.split}_{index:05}.png'
             save_png(sample_figure(sample, args.frames, args.tile), path)

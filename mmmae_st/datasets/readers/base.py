@@ -120,8 +120,8 @@ def planes_of_rgb(frames: Sequence[np.ndarray]) -> Planes:
         parts = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
         lumas.append(parts[:height, :width])
         chromas.append(parts[len(even) :].reshape(2, len(even) // 2, -1))
-    stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
-    return Planes(*stacks, colour_space=5, full_range=False)
+    luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+    return Planes(luma, chroma, colour_space=5, full_range=False)
 
 
 def shrink(image: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -167,8 +167,8 @@ class PyAVReader(BaseReader):
         lumas, chromas, colours = zip(*(frames[index] for index in sorted(frames)), strict=True)
         if len(set(colours)) > 1:
             raise VideoReadError(f'the colour space changes within the video: {set(colours)}')
-        stacks = [torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas)]
-        return sorted(frames), Planes(*stacks, *colours[0])
+        luma, chroma = (torch.from_numpy(np.stack(planes)) for planes in (lumas, chromas))
+        return sorted(frames), Planes(luma, chroma, *colours[0])
 
     def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """The wanted frames by seeking, and from the start of the file where that fails."""
@@ -302,7 +302,7 @@ def _pixels(plane: av.video.plane.VideoPlane, channels: int = 1) -> np.ndarray:
     """(height, width) uint8, or with channels behind; a view, as lines are longer than pictures."""
     shape = plane.height, plane.width, channels
     strides = plane.line_size, channels, 1
-    image = np.ndarray(shape, np.uint8, buffer=plane, strides=strides)
+    image = np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=strides)
     return image if channels > 1 else image[..., 0]
 
 

@@ -9,7 +9,7 @@ from mmmae_st.datasets.readers.base import VideoReadError
 from mmmae_st.fileio.byte_ranges import read_range
 
 # Larger videos are read in pieces, as they are asked for, and not compared with their checksum.
-READ_WHOLE = 2**25
+READ_WHOLE = 2**23
 PIECE = 2**20
 
 

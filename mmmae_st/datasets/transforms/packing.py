@@ -22,8 +22,9 @@ class PackClips(BaseTransform):
     - ``ids_keep``: (R, K) int64 tensor, when a mask was drawn;
     - ``ids_predict``: (R, M') int64 tensor, with ``DecoderMasking``;
     - ``data_samples``: ``BaseDataElement`` with the metainfo ``path``, ``index``, ``epoch``,
-      ``frame_inds``, ``grid`` (with a mask), ``label`` (when there is one) and ``failures``:
-      (path, cause) of each video that was replaced on the way to this sample.
+      ``frame_inds``, ``grid`` (with a mask), ``label`` (when there is one), ``source`` (in a
+      mixture, whose index and epoch are those of the source) and ``failures``: (path, cause) of
+      each video that was replaced on the way to this sample.
 
     Raises:
         ValueError: The clips are still lists of frames that differ in size.
@@ -42,6 +43,8 @@ class PackClips(BaseTransform):
             frame_inds=results['frame_inds'],
             failures=results['failures'],
         )
+        if 'source' in results:
+            meta['source'] = results['source']
         packed = dict(inputs=clips)
         if 'ids_keep' in results:
             packed['ids_keep'] = torch.from_numpy(results['ids_keep'])

@@ -1,5 +1,7 @@
 """Keeps count of the videos that could not be read."""
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,14 @@ class TooManyBrokenVideosError(RuntimeError):
 
 @dataclass
 class _Counts:
-    """Of one epoch, validation or test, in one process; ``broken`` is known to all."""
+    """Of one epoch, validation or test, in one process; ``broken`` is known to all.
 
-    tried: set[int] = field(default_factory=set)
-    broken: set[str] = field(default_factory=set)
-    failures: dict[str, str] = field(default_factory=dict)
+    Those tried and broken are kept by the source of a mixture that they are of, '' without one.
+    """
+
+    tried: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    failures: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     replaced: int = 0
 
     def add(self, data_batch: dict) -> None:
@@ -33,8 +38,9 @@ class _Counts:
         for sample in data_batch.get('data_samples', []):
             if 'failures' not in sample:
                 continue
-            self.tried.update(hash(path) for path in (sample.path, *dict(sample.failures)))
-            self.failures.update(sample.failures)
+            source = sample.get('source', '')
+            self.tried[source].update(hash(path) for path in (sample.path, *dict(sample.failures)))
+            self.failures[source].update(sample.failures)
             self.replaced += bool(sample.failures)
 
 
@@ -47,7 +53,7 @@ class BrokenVideosHook(Hook):
     data sample. Here the notes of all processes come together: each file is named once in the log
     with its cause and written to ``broken_videos.txt`` in the work directory (one
     ``path<TAB>cause`` a line; a resumed run adds to it), and the end of an epoch, of a validation
-    or of a test gives the counts.
+    or of a test gives the counts, of a mixture those of each source too.
 
     Args:
         max_share: Largest share of broken files among the videos tried in an epoch.
@@ -95,20 +101,27 @@ class BrokenVideosHook(Hook):
         """Note the failures of the batch; now and then, share them."""
         self._counts.add(data_batch)
         if (runner.iter + 1) % self.interval == 0:
-            tried, _ = self._share(runner)
+            tried = self._share(runner)[0].total()
             if tried >= self.min_videos:
                 self._check(tried)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Give the counts; the threshold holds for a small set too."""
         tried, replaced = self._share(runner)
-        if self._counts.broken:
+        broken = self._counts.broken
+        if broken:
+            by_source = ', '.join(
+                f'{len(broken.get(source, ()))} of {number} of {source}'
+                for source, number in sorted(tried.items())
+                if source
+            )
             runner.logger.warning(
                 f'Epoch {runner.epoch + 1}: {replaced} samples were replaced because their video '
-                f'could not be read; {len(self._counts.broken)} of {tried} videos tried are '
-                f'broken, listed in {Path(runner.work_dir, LIST_FILE)}.'
+                f'could not be read; {_number(broken)} of {tried.total()} videos tried are '
+                f'broken{by_source and f" ({by_source})"}, listed in '
+                f'{Path(runner.work_dir, LIST_FILE)}.'
             )
-        self._check(tried)
+        self._check(tried.total())
 
     def _before_evaluation(self, runner: Runner) -> None:
         self._counts_of_training, self._counts = self._counts, _Counts()
@@ -122,25 +135,30 @@ class BrokenVideosHook(Hook):
         tried, replaced = self._share(runner)
         if self._counts.broken:
             runner.logger.warning(
-                f'{replaced} of {tried} videos could not be read: the metrics are those of black '
-                f'frames for them. They are listed in {Path(runner.work_dir, LIST_FILE)}.'
+                f'{replaced} of {tried.total()} videos could not be read: the metrics are those of '
+                f'black frames for them. They are listed in {Path(runner.work_dir, LIST_FILE)}.'
             )
-        self._check(tried)
+        self._check(tried.total())
         self._counts = self._counts_of_training
 
     before_val_epoch = before_test_epoch = _before_evaluation
     after_val_iter = after_test_iter = _after_evaluation_iter
     after_val_epoch = after_test_epoch = _after_evaluation
 
-    def _share(self, runner: Runner) -> tuple[int, int]:
-        """Bring the notes of all processes together: videos tried, samples replaced."""
+    def _share(self, runner: Runner) -> tuple[Counter[str], int]:
+        """Bring the notes of all processes together: videos tried by source, samples replaced."""
         counts = self._counts
-        notes = all_gather_object((counts.failures, len(counts.tried), counts.replaced))
-        counts.failures = {}
+        own_tried = {source: len(hashes) for source, hashes in counts.tried.items()}
+        notes = all_gather_object((dict(counts.failures), own_tried, counts.replaced))
+        counts.failures.clear()
         news: dict[str, str] = {}
-        for failures, _, _ in notes:
-            news.update(failures)
-        counts.broken.update(news)
+        tried: Counter[str] = Counter()
+        for failures, numbers, _ in notes:
+            tried.update(numbers)
+            for source, of_source in failures.items():
+                news.update(of_source)
+                if of_source:
+                    counts.broken[source].update(of_source)
         unnamed = {p: cause for p, cause in news.items() if _one_line(p) not in self._named}
         self._named.update((_one_line(path), cause) for path, cause in unnamed.items())
         if unnamed and is_main_process():
@@ -148,21 +166,26 @@ class BrokenVideosHook(Hook):
                 runner.logger.warning(f'Cannot read {_one_line(path)}: {_one_line(cause)}')
             lines = [f'{p}\t{_one_line(cause)}\n' for p, cause in self._named.items()]
             write_whole(Path(runner.work_dir, LIST_FILE), ''.join(lines))
-        return sum(tried for _, tried, _ in notes), sum(number for _, _, number in notes)
+        return tried, sum(number for _, _, number in notes)
 
     def _check(self, tried: int) -> None:
-        broken = self._counts.broken
-        if len(broken) <= self.max_share * tried:
+        number = _number(self._counts.broken)
+        if number <= self.max_share * tried:
             return
-        paths = [_one_line(path) for path in sorted(broken)[:3]]
+        broken = sorted(path for paths in self._counts.broken.values() for path in paths)
+        paths = [_one_line(path) for path in broken[:3]]
         examples = '; '.join(f'{path} ({self._named[path]})' for path in paths)
         stop_together(
             TooManyBrokenVideosError(
-                f'{len(broken)} of {tried} videos tried cannot be read, more than '
+                f'{number} of {tried} videos tried cannot be read, more than '
                 f'max_share={self.max_share:g} of BrokenVideosHook, for example {examples}. The '
                 f'list is in {LIST_FILE} of the work directory.'
             )
         )
+
+
+def _number(broken: Mapping[str, set[str]]) -> int:
+    return sum(map(len, broken.values()))
 
 
 def _one_line(text: str) -> str:

@@ -12,7 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import Dataset
 
 from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped
-from mmmae_st.evaluation.held_out import VideoClips, held_out_config, read_clips, spread
+from mmmae_st.evaluation.held_out import VideoClips, held_out_config, pick, read_clips
 from mmmae_st.evaluation.labelled import accuracies, labelled_features
 from mmmae_st.evaluation.monitor_reading import diagnosis, summary_line
 from mmmae_st.evaluation.monitoring import MIN_VIDEOS, measures_of, outputs_of
@@ -103,7 +103,7 @@ class FeatureMonitorHook(Hook):
         start = time.perf_counter()
         source, cfg = held_out_config(runner.cfg, self.dataset)
         dataset = DATASETS.build(cfg)
-        chosen = spread(len(dataset), min(self.num_videos, len(dataset)))
+        chosen = pick(len(dataset), self.num_videos)
         self._clips = self._read_own(dataset, chosen)
         number = sum(all_gather_object(len(self._clips)))
         self._is_active = number >= MIN_VIDEOS

@@ -9,7 +9,7 @@ from mmengine._strategy import DDPStrategy
 from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS, DATASETS, STRATEGIES
 
-from mmmae_st.datasets import EpochSampler, VideoDataset
+from mmmae_st.datasets import EpochSampler, MixedVideoDataset, VideoDataset
 from mmmae_st.engine.optimizers.sharding import NEEDS_PROCESSES
 from mmmae_st.fileio.array_pickle import use_array_pickles
 from mmmae_st.registry import is_component
@@ -86,7 +86,8 @@ def _complete_loader(cfg: Config) -> None:
     scope = cfg.get('default_scope') or 'mmmae_st'
     loader = cfg.get('train_dataloader') or Config()
     seed = cfg.get('randomness', {}).get('seed')
-    if seed is not None and is_component(DATASETS, loader.get('dataset'), VideoDataset, scope):
+    kinds = VideoDataset, MixedVideoDataset
+    if seed is not None and is_component(DATASETS, loader.get('dataset'), kinds, scope):
         loader.dataset.setdefault('seed', seed)
     steps = cfg.get('optim_wrapper', {}).get('accumulative_counts', 1)
     if steps > 1 and is_component(DATA_SAMPLERS, loader.get('sampler'), EpochSampler, scope):

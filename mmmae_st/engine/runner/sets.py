@@ -4,13 +4,15 @@ import re
 from logging import WARNING
 from pathlib import Path
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from mmmae_st.datasets import MixedVideoDataset
 from mmmae_st.engine.runner.wrapped_model import unwrapped
 
 
@@ -48,17 +50,24 @@ def require_labels(loader: DataLoader, num_classes: int | None) -> None:
     Raises:
         ValueError: Naming the list, the line and the label.
     """
-    dataset = loader.dataset
+    mixed = isinstance(loader.dataset, MixedVideoDataset)
+    for dataset in loader.dataset.datasets if mixed else [loader.dataset]:
+        _require_labels(dataset, num_classes)
+
+
+def _require_labels(dataset: Dataset, num_classes: int | None) -> None:
     if num_classes is None or not isinstance(dataset, BaseDataset) or not len(dataset):
         return
-    records = [dataset.get_data_info(i) for i in range(len(dataset))]
-    labels = [record.get('label') for record in records]
-    if not all(isinstance(label, int) for label in labels):
-        return
-    from_one = min(labels) == 1
-    for record, label in zip(records, labels, strict=True):
-        if 0 <= label < num_classes:
-            continue
+    labels = getattr(dataset.data_list, 'labels', None)  # of a million videos without a loop
+    if labels is None:
+        labels = [dataset.get_data_info(i).get('label') for i in range(len(dataset))]
+        if not all(isinstance(label, int) for label in labels):
+            return
+    labels = np.asarray(labels)
+    from_one = labels.min() == 1
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        record, label = dataset.get_data_info(int(wrong[0])), labels[wrong[0]]
         path = record.get('path') or record.get('filename') or record.get('frame_dir')
         hint = '; those of this list start at 1' if from_one else ''
         raise ValueError(

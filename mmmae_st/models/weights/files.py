@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mmmae_st.fileio.atomic_file import written_whole
+from mmmae_st.fileio.hub_files import SCHEME, hub_file
 from mmmae_st.fileio.safe_loading import download_once, existing_file, load_plain
 from mmmae_st.models.weights.names import VJEPA_KEYS, some
 
@@ -51,7 +52,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     admitted besides.
 
     Args:
-        path: A file, or an http(s) address, which is downloaded once to torch hub's folder.
+        path: A file, an http(s) address, which is downloaded once to torch hub's folder, or
+            ``hf://user/name/file`` of the Hugging Face Hub.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -119,6 +121,8 @@ def write_checkpoint(
 def _local_file(path: str | Path) -> Path:
     if urlparse(str(path)).scheme in ('http', 'https'):
         return download_once(str(path))
+    if str(path).startswith(SCHEME):
+        return hub_file(str(path))
     return existing_file(path)
 
 
