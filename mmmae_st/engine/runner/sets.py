@@ -50,8 +50,8 @@ def require_labels(loader: DataLoader, num_classes: int | None) -> None:
     Raises:
         ValueError: Naming the list, the line and the label.
     """
-    mixed = isinstance(loader.dataset, MixedVideoDataset)
-    for dataset in loader.dataset.datasets if mixed else [loader.dataset]:
+    whole = loader.dataset
+    for dataset in whole.datasets if isinstance(whole, MixedVideoDataset) else [whole]:
         _require_labels(dataset, num_classes)
 
 
