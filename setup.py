@@ -43,7 +43,7 @@ setup(
     extras_require={
         name: read_requirements(name)
         for name in (
-            *('lite', 'finetune', 'detection', 'export', 'transformers', 'decord', 'torchcodec'),
+            *('lite', 'finetune', 'detection', 'export', 'transformers', 'decord'),
             *('docs', 'tests'),
         )
     },

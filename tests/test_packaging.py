@@ -99,7 +99,7 @@ def test_the_wheel_has_the_version_and_requirements_of_the_source(wheel):
         assert set(plain[rule.package].split(',')) == set(rule.accepted.split(','))
     extras = set(re.findall(r'^Provides-Extra: (.*)$', metadata, re.MULTILINE))
     assert extras == {
-        *('lite', 'finetune', 'detection', 'export', 'transformers', 'decord', 'torchcodec'),
+        *('lite', 'finetune', 'detection', 'export', 'transformers', 'decord'),
         *('docs', 'tests'),
     }
     assert re.search(r'^Requires-Python: >=3.10$', metadata, re.MULTILINE)

@@ -30,7 +30,7 @@ PACKAGES = (
     *('torch', 'torchvision', 'timm', 'mmengine', 'onedl-mmengine', 'mmcv', 'mmcv-lite'),
     *('onedl-mmcv', 'mmaction2', 'mmdet', 'onedl-mmdetection', 'av', 'decord', 'numpy'),
 )
-MODULES = dict(pyav='av', decord='decord', torchcodec='torchcodec')
+MODULES = dict(pyav='av', decord='decord')
 WEIGHTS = ('.pth', '.pt', '.pyth', '.bin', '.ckpt', '.safetensors')
 
 

@@ -4,7 +4,6 @@ import gc
 import importlib.util
 import itertools
 import os
-import sys
 from pathlib import Path
 
 import av
@@ -14,7 +13,6 @@ import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from mmmae_st.datasets.readers import (
-    TorchCodecReader,
     VideoReadError,
     open_video,
     read_errors,
@@ -26,8 +24,7 @@ KINDS = [
     *('odd', 'fps15', 'rotated', 'mkv', 'ts', 'vp9', 'mpeg4', 'mpeg4_b'),
     *('avi_reordered', 'asf', 'mpeg2', 'av1', 'hevc'),
 ]
-CANNOT = dict(decord={'rotated', 'ts', 'asf', 'av1'}, torchcodec=set())
-OPTIONAL = list(CANNOT)
+DECORD_CANNOT = {'rotated', 'ts', 'asf', 'av1'}
 
 
 def decode_all(path: Path) -> list[np.ndarray]:
@@ -39,16 +36,12 @@ def decode_all(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def skip_without(backend: str) -> None:
-    if backend in OPTIONAL:
-        pytest.importorskip(backend, exc_type=(ImportError, RuntimeError, OSError))
-
-
-@pytest.mark.parametrize('backend', ['pyav', *OPTIONAL])
+@pytest.mark.parametrize('backend', ['pyav', 'decord'])
 def test_frames_equal_full_decoding(clips, kind, backend):
-    skip_without(backend)
-    if kind in CANNOT.get(backend, ()):
-        pytest.skip(f'documented limit of {backend}')
+    if backend == 'decord':
+        pytest.importorskip('decord')
+        if kind in DECORD_CANNOT:
+            pytest.skip('documented limit of decord')
     full = decode_all(clips[kind])
     rng = np.random.default_rng(0)
     requests = [[len(full) - 1], [0, len(full) - 1]]
@@ -135,9 +128,9 @@ def broken_files(folder: Path, clip: Path) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize('backend', ['pyav', *OPTIONAL])
+@pytest.mark.parametrize('backend', ['pyav', 'decord'])
 def test_broken_files_raise_one_kind_of_error(clips, tmp_path, backend):
-    skip_without(backend)
+    pytest.importorskip(backend if backend == 'decord' else 'av')
     for name, path in broken_files(tmp_path, clips['plain']).items():
         with pytest.raises(VideoReadError) as info:
             open_video(str(path), backend)
@@ -198,22 +191,10 @@ def test_unknown_backend(clips):
         open_video(str(clips['plain']), 'vlc')
 
 
-def test_decoders_that_cannot_be_loaded_are_no_fault_of_the_video(clips, monkeypatch):
-    find_spec = importlib.util.find_spec
-    for backend in OPTIONAL:
-        monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-        with pytest.raises(ValueError, match=f'{backend} is not installed: pip install {backend}'):
-            open_video(str(clips['plain']), backend)
-    monkeypatch.setattr(importlib.util, 'find_spec', find_spec)
-
-    class NoLibraries:
-        def __getattr__(self, name):
-            raise RuntimeError('Could not load libtorchcodec')
-
-    monkeypatch.setitem(sys.modules, 'torchcodec', NoLibraries())
-    monkeypatch.setitem(sys.modules, 'torchcodec.decoders', NoLibraries())
-    with pytest.raises(ImportError, match="needs FFmpeg's shared libraries"):
-        TorchCodecReader(str(clips['plain']))
+def test_a_decoder_that_is_not_installed_is_no_fault_of_the_video(clips, monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ValueError, match='decord is not installed: pip install decord'):
+        open_video(str(clips['plain']), 'decord')
 
 
 def test_mutated_files_give_frames_or_one_kind_of_error(clips, tmp_path):

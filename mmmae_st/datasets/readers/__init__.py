@@ -12,7 +12,6 @@ from mmmae_st.datasets.readers.memory import MemoryReader
 from mmmae_st.datasets.readers.open import BACKENDS, open_video, require_backend
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 from mmmae_st.datasets.readers.timeout import call_with_timeout
-from mmmae_st.datasets.readers.torchcodec_reader import TorchCodecReader
 
 __all__ = [
     'BACKENDS',
@@ -21,7 +20,6 @@ __all__ = [
     'FrameFolderReader',
     'MemoryReader',
     'PyAVReader',
-    'TorchCodecReader',
     'VideoReadError',
     'call_with_timeout',
     'open_video',

@@ -12,9 +12,8 @@ from mmmae_st.datasets.readers.decord_reader import DecordReader
 from mmmae_st.datasets.readers.frame_folder import FrameFolderReader
 from mmmae_st.datasets.readers.pyav_reader import PyAVReader
 from mmmae_st.datasets.readers.stored import StoredVideo, open_stored
-from mmmae_st.datasets.readers.torchcodec_reader import TorchCodecReader
 
-BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader, 'torchcodec': TorchCodecReader}
+BACKENDS = {'pyav': PyAVReader, 'decord': DecordReader}
 
 
 def require_backend(backend: str) -> None:

@@ -61,7 +61,7 @@ class LoadClips(BaseTransform):
             ``'segment_center'``: the central one (test; R must be 1). Defaults to 'random'.
         target_fps: Frame rate that ``frame_interval`` refers to; a video of another rate
             is sampled so that a clip lasts equally long. Defaults to 30.
-        backend: ``'pyav'``, ``'decord'`` or ``'torchcodec'``. Defaults to 'pyav'.
+        backend: ``'pyav'`` or ``'decord'``. Defaults to 'pyav'.
         backend_args: Arguments of mmengine's file backend. Defaults to None.
         unreadable: What an unreadable video comes to: ``'error'`` (default), by which the
             dataset replaces it or stops; or ``'blank'``, for validation and testing: black frames,
