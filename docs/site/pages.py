@@ -135,11 +135,22 @@ def tour_pictures(folder: Path) -> None:
         (folder / 'tour' / f'{number}.jpg').write_bytes(base64.b64decode(picture))
 
 
+def more_pictures(folder: Path) -> str:
+    """The end of the gallery: pictures of docs/ and of the projects that are not in it yet."""
+    text = (folder / 'gallery.md').read_text()
+    paths = sorted((*folder.glob('docs/images/*.png'), *folder.glob('projects/**/*.png')))
+    left = [path.relative_to(folder) for path in paths if path.name not in text]
+    lines = [f'![{path.stem.replace("_", " ")}]({path})\n\n`{path}`\n' for path in left]
+    return '\n'.join(['\n## More', '', *lines]) if left else ''
+
+
 def write_pages(folder: Path) -> None:
     """Write all of them into the staged sources."""
     (folder / 'api').mkdir()
     reference(folder)
     tour_pictures(folder)
+    with (folder / 'gallery.md').open('a') as gallery:
+        gallery.write(more_pictures(folder))
     (folder / 'guide.md').write_text(guide(folder))
     (folder / 'develop.md').write_text('# Develop\n\n' + toctree(found(folder, DEVELOP)))
     (folder / 'model_zoo.md').write_text(model_zoo(folder))

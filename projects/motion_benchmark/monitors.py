@@ -151,7 +151,7 @@ def rows(points: list[Point]) -> list[str]:
         lines += [f'| {" | ".join([text, *titles])} |', '|---' * (1 + len(known)) + '|']
         for monitor in MONITORS:
             cells = [judging(part, monitor, key) for key, part in known.items()]
-            shown = [f'{r:+.2f}, {lost:.1f}' for r, lost in cells]
+            shown = [f'{r:+.2f}, {lost:.1f}' if np.isfinite(r) else '-' for r, lost in cells]
             lines.append(f'| {" | ".join([monitor, *shown])} |')
         lines.append('')
     return lines
@@ -169,7 +169,9 @@ def figure(points: list[Point], outcome: str) -> Figure:
             (line,) = axis.plot(x, y, '-', alpha=0.5)
             sizes = [20 + 60 * point['at'] ** 2 for point in part]
             axis.scatter(x, y, sizes, color=line.get_color(), label=recipe)
-        axis.set_title(f'{monitor}: {judge(points, monitor, outcome)[0]:+.2f}', loc='left')
+        correlation = judge(points, monitor, outcome)[0]
+        text = f'{correlation:+.2f}' if np.isfinite(correlation) else 'does not vary'
+        axis.set_title(f'{monitor}: {text}', loc='left')
         axis.set_ylabel(f'{OUTCOMES[outcome]}, %')
     axes[0].legend(frameon=False, fontsize='small')
     return picture

@@ -170,7 +170,9 @@ def _panel(axes: Any, rows: list[dict], names: list[tuple[str, str]], chance: fl
     for k, (name, title) in enumerate(names):
         place = (k - (len(names) - 1) / 2) * height
         for i, row in enumerate(rows):
-            _bar(axes, i + place, row['metrics'].get(name), f'C{k}', 0.9 * height)
+            if row['seeds'] or not k:  # one word for a row that was not run
+                at = i + place if row['seeds'] else i
+                _bar(axes, at, row['metrics'].get(name), f'C{k}', 0.9 * height)
         axes.plot([], [], 's', color=f'C{k}', alpha=0.45, markersize=8, label=title)
     axes.axvline(100 * chance, color='0.4', linestyle='--', linewidth=1, label='chance')
     axes.set_yticks(range(len(rows)), [row['row'] for row in rows])

@@ -154,7 +154,7 @@ GPU = Scale(
         20: Schedule(epochs=15, batch=32, lr=1e-3),
         192: Schedule(epochs=5, batch=64, lr=1e-3),
     },
-    layer_decay=0.75,
+    layer_decay=1.0,
     questions=('headline',),
     seeds=(0, 1, 2),
     workers=1,

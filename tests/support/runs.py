@@ -192,7 +192,7 @@ def record_samples() -> None:
             iter=self.iter,
             paths=[sample.path for sample in data_batch['data_samples']],
             frames=[sample.frame_inds.tolist() for sample in data_batch['data_samples']],
-            ids=[ids.tolist() for ids in data_batch['ids_keep']],
+            ids=[ids.tolist() for ids in data_batch.get('ids_keep', ())],
             sums=[int(clips.sum()) for clips in data_batch['inputs']],
         )
         step(self, idx, data_batch)

@@ -1,6 +1,7 @@
 """A file of V-JEPA 2 in frozen evaluation, features and a recogniser, through the configs."""
 
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +60,14 @@ def test_frozen_evaluation(labelled, checkpoint, run_tool, tmp_path):
     assert float(rows[0][1]) > 50  # colours, of three classes
 
 
-@pytest.mark.slow
-def test_features(labelled, checkpoint, run_tool, tmp_path):
+def test_features(labelled, checkpoint, tmp_path):
     model = dict(backbone=dict(type='SpacetimeViT', **BACKBONE))
     (tmp_path / 'config.py').write_text(f"default_scope = 'mmmae_st'\nmodel = {model!r}\n")
-    run_tool(
-        *('tools/extract_features.py', checkpoint, labelled / 'videos_val'),
-        *('--config', tmp_path / 'config.py', '--workers', '0', '--frame-interval', '1'),
-        folder=tmp_path,
-    )
-    found = np.load(tmp_path / 'features.npz')
+    main = runpy.run_path(str(ROOT / 'tools/extract_features.py'))['main']
+    paths = checkpoint, labelled / 'videos_val', '--config', tmp_path / 'config.py'
+    out = tmp_path / 'features.npz'
+    main([*map(str, paths), '--out', str(out), '--workers', '0', '--frame-interval', '1'])
+    found = np.load(out)
     assert found['features'].shape == (6, 48) and np.isfinite(found['features']).all()
 
 

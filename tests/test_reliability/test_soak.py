@@ -88,12 +88,12 @@ def test_two_thousand_videos_out_of_shards(tmp_path, make_clip):
     (tmp_path / 'videos').mkdir()
     for number in range(48):
         path = tmp_path / 'videos' / f'{number}.mp4'
-        make_clip(path, num_frames=60 + number, width=224, height=160, fps=8, gop=16)
-    index = pack(tmp_path / 'videos', tmp_path / 'shards', shard_bytes=4_000_000)
+        make_clip(path, num_frames=60 + number, fps=8, gop=16)
+    index = pack(tmp_path / 'videos', tmp_path / 'shards', shard_bytes=200_000)
     assert len(list(index.parent.glob('*.tar'))) > 2
     pipeline = [
         dict(type='LoadClips'),
-        dict(type='ClipRandomResizedCrop', size=112),
+        dict(type='ClipRandomResizedCrop', size=32),
         dict(type='PackClips'),
     ]
     loader = TimedLoader(VideoDataset(str(index), pipeline=pipeline, test_mode=True), workers=1)
