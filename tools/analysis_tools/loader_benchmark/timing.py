@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mmmae_st.datasets import VideoDataset
 
 Key = tuple[int, int]  # epoch, index
+TICK = 1 / os.sysconf('SC_CLK_TCK')  # in which the system counts processor time
 
 
 class TimedLoader:
@@ -51,7 +52,9 @@ class TimedLoader:
         if not self._pids:  # the first reading has started the workers
             started = {process.pid for process in multiprocessing.active_children()} - others
             self._pids = sorted(pid for pid in started if pid) or [os.getpid()]
-        return self._processor_seconds() - spent if self._cpu_time else seconds
+        if self._cpu_time:
+            return max(self._processor_seconds() - spent, TICK)
+        return seconds
 
     def _processor_seconds(self) -> float:
         times = [psutil.Process(pid).cpu_times() for pid in self._pids]
