@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -75,7 +76,7 @@ def run(name: str, args: Sequence[str]) -> None:
     program = ModuleType('__main__')
     program.__file__ = str(path)
     sys.modules['__main__'] = program  # where worker processes look for its functions
-    exec(compile(path.read_bytes(), path, 'exec'), vars(program))
+    SourceFileLoader('__main__', str(path)).exec_module(program)
 
 
 def launch(name: str, gpus: str, args: Sequence[str]) -> None:

@@ -138,8 +138,8 @@ TOKENS = Scale(
     threads=1,
     probe_lr=0.1,
 )
-# Three times the pretraining, since 32 epochs lose to none in fine-tuning; no layer decay, which was
-# better on validation clips.
+# Three times the pretraining, since 32 epochs lose to none in fine-tuning; no layer decay, which
+# was better on validation clips.
 TOKENS_LONG = replace(TOKENS, pretrain=replace(TOKENS.pretrain, epochs=96), layer_decay=1.0)
 # The paper's 1568 tokens, 156 of them seen at 90 %. Meant to give the headline rows of one seed in
 # nine minutes of one H100, by a count of operations; not tried: `run.py --plan` measures a step.
