@@ -8,13 +8,16 @@ from typing import TypedDict
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from torch import Tensor
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from mmmae_st.apis.inputs import InputClips, Inputs, find_inputs, to_cuda_if_any
+from mmmae_st.apis.inputs import (
+    InputClips,
+    Inputs,
+    find_inputs,
+    progress_bar,
+    to_cuda_if_any,
+)
 from mmmae_st.apis.models import build_model, config_of, load_weights
 from mmmae_st.datasets.transforms import LoadClips
 from mmmae_st.models.weights import parse_config, read_checkpoint
@@ -124,21 +127,10 @@ class ActionInferencer:
             ValueError: If the inputs are of another kind.
         """
         videos = find_inputs(inputs)
-        loader = DataLoader(
-            InputClips(videos, self.load, self.steps),
-            batch_size,
-            num_workers=num_workers,
-            collate_fn=pseudo_collate,
-        )
+        chosen = InputClips(videos, self.load, self.steps)
         found: list[Actions] = []
-        bar = tqdm(
-            total=len(videos),
-            desc='actions',
-            unit='video',
-            disable=None if self.show_progress else True,
-        )
-        with bar:
-            for batch in loader:
+        with progress_bar('actions', 'video', len(videos), self.show_progress) as bar:
+            for batch in chosen.batches(batch_size, num_workers):
                 with torch.inference_mode():
                     predicted = self.model.test_step(batch)
                 for sample, clips in zip(predicted, batch['inputs'], strict=True):

@@ -9,10 +9,7 @@ from typing import TypedDict
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from mmmae_st.apis.inputs import (
     InputClips,
@@ -20,6 +17,7 @@ from mmmae_st.apis.inputs import (
     Step,
     VideoInput,
     find_inputs,
+    progress_bar,
     square_size,
     square_steps,
     to_cuda_if_any,
@@ -168,21 +166,10 @@ class FeatureInferencer:
             ValueError: If the inputs are of another kind.
         """
         videos = find_inputs(inputs)
-        loader = DataLoader(
-            InputClips(videos, self.load, self.steps),
-            batch_size,
-            num_workers=num_workers,
-            collate_fn=pseudo_collate,
-        )
-        bar = tqdm(
-            total=len(videos),
-            desc='features',
-            unit='video',
-            disable=None if self.show_progress else True,
-        )
+        chosen = InputClips(videos, self.load, self.steps)
         found: list[VideoFeatures] = []
-        with bar:
-            for batch in loader:
+        with progress_bar('features', 'video', len(videos), self.show_progress) as bar:
+            for batch in chosen.batches(batch_size, num_workers):
                 views = [len(clips) for clips in batch['inputs']]
                 parts = self.encoder(batch['inputs']).cpu().split(views)
                 for part, sample in zip(parts, batch['data_samples'], strict=True):

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from mmmae_st.analysis.cost import clip_size
 from mmmae_st.datasets.annotations import scan_folder
@@ -149,6 +150,10 @@ class InputClips(Dataset):
     def __len__(self) -> int:
         return len(self.videos)
 
+    def batches(self, batch_size: int, num_workers: int) -> DataLoader:
+        """Batches, collated to lists, in the order of the videos."""
+        return DataLoader(self, batch_size, num_workers=num_workers, collate_fn=pseudo_collate)
+
     def __getitem__(self, index: int) -> dict:
         """What the steps make of a video."""
         video = self.videos[index]
@@ -165,3 +170,8 @@ class InputClips(Dataset):
 def to_cuda_if_any(device: str | torch.device | None) -> torch.device:
     """The device asked for; without one the GPU if there is any, else the CPU."""
     return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+
+
+def progress_bar(name: str, unit: str, total: int | None, is_shown: bool) -> tqdm:
+    """A bar, on a terminal only."""
+    return tqdm(desc=name, unit=unit, total=total, disable=None if is_shown else True)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mmmae_st.apis.feature_folder import FeatureFolder
 from mmmae_st.apis.feature_inferencer import ClipEncoder, EncoderSource
-from mmmae_st.apis.inputs import Inputs, VideoInput, find_inputs, to_cuda_if_any
+from mmmae_st.apis.inputs import Inputs, VideoInput, find_inputs, progress_bar, to_cuda_if_any
 from mmmae_st.apis.window_features import FeaturesOfWindows, WindowSettings
 from mmmae_st.datasets import VideoReadError
 from mmmae_st.datasets.parallel import run_parallel
@@ -188,7 +188,7 @@ class LongFeatureInferencer:
         return {outcome.task.name: outcome.error for outcome in outcomes if outcome.error}
 
     def _bar(self, name: str) -> tqdm:
-        return tqdm(desc=name, unit='window', disable=None if self.show_progress else True)
+        return progress_bar(name, 'window', None, self.show_progress)
 
 
 _worker: dict[str, Any] = {}
