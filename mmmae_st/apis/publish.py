@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmmae_st.apis.load import model_config
 from mmmae_st.models import MAEDecoder, MAEHead, SpacetimeViT
+from mmmae_st.models.mae import complete_decoder, complete_head
 from mmmae_st.models.weights import read_checkpoint, write_checkpoint
 
 PARTS = ('all', 'encoder')
@@ -92,6 +93,13 @@ def describe_model(checkpoint: str | Path, part: str = 'all') -> dict[str, dict[
 
 def describe_arguments(model: dict[str, Any], part: str = 'all') -> dict[str, dict[str, Any]]:
     """The same of the arguments that a config has, by part."""
+    model = dict(model)
+    if part == 'all' and 'decoder' in model and 'head' in model:
+        with torch.device('meta'):
+            encoder = SpacetimeViT(**_arguments(SpacetimeViT, model['backbone']))
+        model['decoder'] = complete_decoder(model['decoder'], encoder)
+        width = _arguments(MAEDecoder, model['decoder'])['embed_dims']
+        model['head'] = complete_head(model['head'], encoder, width)
     described = {
         key: _arguments(kind, model[key])
         for key, kind in KINDS.items()
@@ -105,7 +113,11 @@ def describe_arguments(model: dict[str, Any], part: str = 'all') -> dict[str, di
 def _arguments(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     defaults = inspect.signature(kind).parameters
     values = {name: given.get(name, parameter.default) for name, parameter in defaults.items()}
-    return {name: value for name, value in values.items() if name not in NOT_OF_THE_WEIGHTS}
+    return {
+        name: list(value) if isinstance(value, tuple) else value  # as JSON has it
+        for name, value in values.items()
+        if name not in NOT_OF_THE_WEIGHTS
+    }
 
 
 def _write(stem: Path, suffix: str, state: dict[str, Tensor], meta: dict) -> Published:

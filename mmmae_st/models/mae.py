@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmmae_st.models.pictures import clips_from_patches, in_token_order
+from mmmae_st.models.spacetime_vit import SpacetimeViT
 from mmmae_st.models.weights import init_pretrained
 from mmmae_st.patching import removed_ids
 from mmmae_st.registry import MODELS, component_class
@@ -52,23 +53,8 @@ class SpatiotemporalMAE(BaseModel):
             data_preprocessor = dict(type='ClipDataPreprocessor')
         super().__init__(MODELS.build(data_preprocessor), init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
-        grid, patch, tubelet = (
-            self.backbone.grid,
-            self.backbone.patch_size,
-            self.backbone.tubelet_size,
-        )
-        same = dict(patch_size=patch, tubelet_size=tubelet)
-        self.decoder = MODELS.build(
-            _filled(
-                decoder,
-                encoder_dims=self.backbone.embed_dims,
-                img_size=(grid[1] * patch, grid[2] * patch),
-                num_frames=grid[0] * tubelet,
-                encoder_cls_token=self.backbone.cls_token is not None,
-                **same,
-            )
-        )
-        self.head = MODELS.build(_filled(head, embed_dims=self.decoder.embed_dims, **same))
+        self.decoder = MODELS.build(complete_decoder(decoder, self.backbone))
+        self.head = MODELS.build(complete_head(head, self.backbone, self.decoder.embed_dims))
         self.dense = self.backbone.mask_token is not None
         self._check_parts()
 
@@ -241,6 +227,30 @@ class SpatiotemporalMAE(BaseModel):
                     f'head.{name}={getattr(head, name)} must equal '
                     f'backbone.{name}={getattr(backbone, name)}'
                 )
+
+
+def complete_decoder(decoder: dict, backbone: SpacetimeViT) -> dict:
+    """The config of a decoder with what it leaves to the encoder."""
+    t, h, w = backbone.grid
+    return _filled(
+        decoder,
+        encoder_dims=backbone.embed_dims,
+        img_size=(h * backbone.patch_size, w * backbone.patch_size),
+        num_frames=t * backbone.tubelet_size,
+        encoder_cls_token=backbone.cls_token is not None,
+        patch_size=backbone.patch_size,
+        tubelet_size=backbone.tubelet_size,
+    )
+
+
+def complete_head(head: dict, backbone: SpacetimeViT, decoder_dims: int) -> dict:
+    """The config of a head with what it leaves to encoder and decoder."""
+    return _filled(
+        head,
+        embed_dims=decoder_dims,
+        patch_size=backbone.patch_size,
+        tubelet_size=backbone.tubelet_size,
+    )
 
 
 def _filled(part: dict, **arguments: Any) -> dict:

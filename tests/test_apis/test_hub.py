@@ -14,6 +14,7 @@ from support.hub_server import hub_server
 from support.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
 from mmmae_st import from_pretrained, get_model, load_encoder, push_to_hub, save_pretrained
+from mmmae_st.config import read_config
 from mmmae_st.fileio import hub_files
 from mmmae_st.fileio.hub_files import hub_file
 from mmmae_st.fileio.safe_loading import use_safe_loading
@@ -53,6 +54,14 @@ def test_folder_gives_the_model_back(checkpoint, tmp_path):
     assert torch.equal(again.backbone(VIDEO), original.backbone(VIDEO))
     encoder, _ = load_encoder(folder / 'model.safetensors')
     assert torch.equal(encoder(VIDEO), original.backbone(VIDEO))
+
+
+def test_configs_of_the_package_leave_much_to_the_encoder(tmp_path):
+    cfg = read_config('quickstart')
+    original = write_tiny_checkpoint(tmp_path / 'epoch_1.pth', cfg)
+    model = from_pretrained(save_pretrained(tmp_path / 'epoch_1.pth', tmp_path / 'tiny'))
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
 
 
 def test_encoder_alone_at_half_the_size(checkpoint, tmp_path):
