@@ -21,6 +21,8 @@ IN_CHECKOUT = 'in the checkout of mmmae_st'
 FINETUNE = f'pip install ".[lite,finetune]" {IN_CHECKOUT}'
 DETECTION = f'pip install ".[detection]" {IN_CHECKOUT}, then mmcv with its ops (README.md)'
 
+FORKS = dict(mmcv='onedl-mmcv', mmdet='onedl-mmdetection')
+
 
 class NotInstalledError(Exception):
     """A part is not there; the text says what is missing and, after a line end, the remedy."""
@@ -231,8 +233,10 @@ def need(module: str, package: str, remedy: str) -> None:
 
 
 def version_of(package: str) -> str:
-    """Version of a package, from its metadata."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return '(unknown version)'
+    """Version of a package, from its metadata; one that a fork provides has the fork's name."""
+    for name in (package, FORKS.get(package, package)):
+        try:
+            return version(name) if name == package else f'{version(name)} ({name})'
+        except PackageNotFoundError:
+            continue
+    return '(unknown version)'
