@@ -104,3 +104,28 @@ def test_two_thousand_videos_out_of_shards(tmp_path, make_clip):
     assert last['videos'] == STEPS
     assert last['rss_mib'][0] < 1.01 * warm['rss_mib'][0]
     assert last['descriptors'] == warm['descriptors']
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('load', [dict(), dict(cut_on_device=True)])
+def test_two_thousand_prepared_videos(tmp_path, make_clip, load):
+    """Two workers; 16 videos of the size that prepared ones have, again and again."""
+    for number in range(16):
+        width = 340 if number % 2 else 454
+        path = tmp_path / f'{number}.mp4'
+        make_clip(path, num_frames=75, fps=8, gop=16, width=width, height=256, codec='mpeg4')
+    pipeline = [
+        dict(type='LoadClips', num_clips=4, **load),
+        dict(type='ClipRandomResizedCrop', size=224),
+        dict(type='PackClips'),
+    ]
+    loader = TimedLoader(
+        VideoDataset(data_root=str(tmp_path), pipeline=pipeline, test_mode=True), workers=2
+    )
+    points = soak(loader, 16, STEPS, 0)
+    for point in points:
+        print(point)
+    warm, last = points[1], points[-1]
+    assert last['videos'] == STEPS
+    assert sum(last['rss_mib']) < 1.02 * sum(warm['rss_mib'])
+    assert last['descriptors'] == warm['descriptors']

@@ -140,7 +140,7 @@ def time_loaders(
 
 
 def summarise(rates: dict[str, list[float]], repeats: int) -> dict[str, dict]:
-    """Medians over the runs, and of the ratios in a run: the first loader to each, each to mmaction2.
+    """Medians over the runs, of rates and of ratios within a run.
 
     Args:
         rates: Videos per second of each run by name.
