@@ -2,6 +2,7 @@
 
 import os
 import time
+from statistics import median
 
 import psutil
 import pytest
@@ -125,7 +126,10 @@ def test_two_thousand_prepared_videos(tmp_path, make_clip, load):
     points = soak(loader, 16, STEPS, 0)
     for point in points:
         print(point)
-    warm, last = points[1], points[-1]
-    assert last['videos'] == STEPS
-    assert sum(last['rss_mib']) < 1.02 * sum(warm['rss_mib'])
-    assert last['descriptors'] == warm['descriptors']
+    assert points[-1]['videos'] == STEPS
+    # What a worker holds varies with the sample that it has just made.
+    warm, end = (
+        median(sum(point['rss_mib']) for point in part) for part in (points[1:6], points[-5:])
+    )
+    assert end < 1.02 * warm
+    assert points[-1]['descriptors'] == points[1]['descriptors']

@@ -76,7 +76,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     try:
         # frame.side_data would keep what it gives, which refers to the frame: a circle, so that
         # pictures would fill the memory until Python looks for circles, and leave it in pieces.
-        side_data = SideDataContainer(frame)
+        side_data = SideDataContainer(frame)  # type: ignore[call-arg]
     except ValueError:  # beside data of a kind that PyAV does not know, it tells the angle only
         return Orientation(False, round(frame.rotation / 90) % 4)
     if Type.DISPLAYMATRIX not in side_data:
