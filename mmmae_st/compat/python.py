@@ -9,5 +9,4 @@ def install() -> None:
 
     Both packages ask it only whether ``mmcv._ext`` is there.
     """
-    if not hasattr(pkgutil, 'find_loader'):
-        pkgutil.find_loader = find_spec  # type: ignore[attr-defined]
+    vars(pkgutil).setdefault('find_loader', find_spec)
