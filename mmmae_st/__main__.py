@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mmmae_st.fileio.pipes import drop_unread_output
+from mmmae_st.version import __version__
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
 PROGRAMS = {
@@ -49,6 +50,7 @@ PROGRAMS = {
 LAUNCHED = ('train', 'test', 'frozen-eval')  # they take --gpus N
 USAGE = """usage: mmmae_st COMMAND [arguments]
        mmmae_st COMMAND --help
+       mmmae_st --version
 
 The commands, each a program of tools/:
 
@@ -122,6 +124,9 @@ def main() -> None:
 def _main(name: str, *args: str) -> None:
     if name in ('-h', '--help', 'help'):
         print(usage())
+        return
+    if name == '--version':
+        print(f'mmmae_st {__version__}')
         return
     if name not in PROGRAMS:
         near = get_close_matches(name, PROGRAMS, cutoff=0.5)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import mmmae_st
 from mmmae_st import __main__ as command
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,10 @@ def test_help_lists_them_all(call):
     assert not code and call()[1] == out
     for name in command.PROGRAMS:
         assert re.search(rf'^  {name} +\S', out, re.MULTILINE), name
+
+
+def test_version(call):
+    assert call('--version')[1] == f'mmmae_st {mmmae_st.__version__}\n'
 
 
 @pytest.mark.parametrize('unbuffered', ['', '1'])

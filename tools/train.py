@@ -60,7 +60,12 @@ def load_config(args: argparse.Namespace) -> Config:
             f'--preset and --epochs are for a folder of videos, and {args.config} is none; '
             'a config has train_cfg.max_epochs and param_scheduler'
         )
-    cfg = command_line.load_run_config(args)
+    try:
+        cfg = command_line.load_run_config(args)
+    except FileNotFoundError as error:
+        if os.path.exists(args.config):
+            raise
+        raise FileNotFoundError(f'there is no folder of videos {args.config}; {error}') from error
     if args.amp:
         enable_amp(cfg, args.amp == 'force')
     if args.auto_scale_lr:

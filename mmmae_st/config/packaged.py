@@ -7,6 +7,7 @@ from pathlib import Path
 from mmmae_st.compat.hub import FOLDER, PACKAGE
 
 CONFIGS = Path(FOLDER, '.mim', 'configs')
+SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
 def config_names() -> list[str]:
@@ -24,13 +25,19 @@ def find_config(name: str) -> str:
 
     Raises:
         FileNotFoundError: If it is neither; names what is near.
+        ValueError: If it is a folder, or a file of another kind.
     """
-    if os.path.isfile(name):
+    if os.path.isfile(name) and name.endswith(SUFFIXES):
         return name
     short = name.removeprefix(f'{PACKAGE}::').removeprefix('configs/').removesuffix('.py')
     names = config_names()
     if short in names:
         return str(CONFIGS / f'{short}.py')
+    if os.path.exists(name):
+        kind = 'a folder' if os.path.isdir(name) else 'another file'
+        raise ValueError(
+            f'a config must be a file with one of {", ".join(SUFFIXES)}; {name} is {kind}'
+        )
     near = [known for known in names if known.endswith(f'/{os.path.basename(short)}')]
     near = near or get_close_matches(short, names)
     hint = (

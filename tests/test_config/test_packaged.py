@@ -25,8 +25,19 @@ def test_a_config_of_the_package_is_found_from_any_folder(name, tmp_path, monkey
 
 def test_a_file_of_ones_own_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'quickstart').write_text('')
-    assert find_config('quickstart') == 'quickstart'
+    (tmp_path / 'quickstart.py').write_text('')
+    assert find_config('quickstart.py') == 'quickstart.py'
+    (tmp_path / 'smoke').mkdir()
+    assert find_config('smoke').endswith('configs/smoke.py')
+
+
+@pytest.mark.parametrize(('name', 'kind'), [('videos', 'a folder'), ('a.mp4', 'another file')])
+def test_what_is_no_config_is_named(name, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'a.mp4').touch()
+    with pytest.raises(ValueError, match=rf'with one of \.py, .*; {name} is {kind}'):
+        find_config(name)
 
 
 @pytest.mark.parametrize(

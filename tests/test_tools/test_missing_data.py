@@ -53,7 +53,8 @@ def test_training(ending, tmp_path, kind):
 
 
 def test_training_on_a_folder(ending, tmp_path):
-    assert 'config /none/here does not exist' in ending('train.py', '/none/here')
+    said = ending('train.py', '/none/here')
+    assert 'no folder of videos /none/here; config /none/here does not exist' in said
     (tmp_path / 'empty').mkdir()
     assert 'holds 0 files' in ending('train.py', tmp_path / 'empty')
 
