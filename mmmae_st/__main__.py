@@ -4,6 +4,7 @@ The files that run are those below ``mmmae_st/.mim/tools``, which is ``tools/`` 
 """
 
 import ast
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+
+from mmmae_st.fileio.pipes import drop_unread_output
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
 PROGRAMS = {
@@ -107,7 +110,16 @@ def take_gpus(args: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def main() -> None:
     """Run the program that the first argument names."""
-    name, *args = sys.argv[1:] or ['--help']
+    atexit.register(drop_unread_output)  # before Python tries it and complains
+    try:
+        _main(*(sys.argv[1:] or ['--help']))
+    except BrokenPipeError:
+        if not drop_unread_output():  # another pipe
+            raise
+        sys.exit(1)
+
+
+def _main(name: str, *args: str) -> None:
     if name in ('-h', '--help', 'help'):
         print(usage())
         return
@@ -115,7 +127,7 @@ def main() -> None:
         near = get_close_matches(name, PROGRAMS, cutoff=0.5)
         hint = f'near it are: {", ".join(near)}' if near else f'there are: {", ".join(PROGRAMS)}'
         sys.exit(f'mmmae_st: error: no command is called {name!r}; {hint}')
-    gpus, rest = take_gpus(args) if name in LAUNCHED else (None, args)
+    gpus, rest = take_gpus(args) if name in LAUNCHED else (None, list(args))
     if gpus is None:
         run(name, rest)
     else:

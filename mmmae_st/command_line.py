@@ -1,6 +1,7 @@
 """What the command-line tools share: configs, and errors without a traceback."""
 
 import argparse
+import atexit
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ from mmengine.config import Config, DictAction
 
 from mmmae_st.config import override, read_config
 from mmmae_st.datasets.readers import VideoReadError
+from mmmae_st.fileio.pipes import drop_unread_output
+
+atexit.register(drop_unread_output)  # before Python tries it and complains
 
 
 def tool_parser(description: str | None) -> argparse.ArgumentParser:
@@ -128,8 +132,9 @@ def short_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print(f'{program}: interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
-        sys.stdout = open(os.devnull, 'w')  # noqa: SIM115  open until the end
+    except BrokenPipeError:
+        if not drop_unread_output():  # another pipe
+            raise
         sys.exit(1)
     except (OSError, ValueError, VideoReadError) as error:
         sys.exit(f'{program}: error: {error}')

@@ -49,6 +49,17 @@ def test_help_lists_them_all(call):
         assert re.search(rf'^  {name} +\S', out, re.MULTILINE), name
 
 
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_reader_that_has_seen_enough_is_no_error(unbuffered):
+    nobody, stdout = os.pipe()
+    os.close(nobody)
+    command = [sys.executable, '-m', 'mmmae_st', '--help']
+    environment = os.environ | dict(PYTHONUNBUFFERED=unbuffered)
+    result = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+    os.close(stdout)
+    assert result.stderr == b''
+
+
 @pytest.mark.parametrize('name', ['train', 'flops', 'check', 'info'])
 def test_a_command_has_its_own_help_and_name(call, name):
     code, out = call(name, '--help')

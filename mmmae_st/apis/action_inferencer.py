@@ -15,6 +15,7 @@ from mmmae_st.apis.inputs import (
     InputClips,
     Inputs,
     find_inputs,
+    middle_clip,
     progress_bar,
     to_cuda_if_any,
 )
@@ -148,7 +149,7 @@ class ActionInferencer:
                         )
                     )
                     if failure is None and (show or return_vis or out_dir is not None):
-                        picture = action_figure(_middle(clips), found[-1]['best'])
+                        picture = action_figure(middle_clip(clips), found[-1]['best'])
                         if return_vis:
                             found[-1]['picture'] = picture
                         if show:
@@ -172,11 +173,6 @@ def best_classes(scores: Tensor, names: Sequence[str] | None, top: int) -> list[
         (names[c] if names else f'class {c}', p)
         for c, p in zip(classes.tolist(), values.tolist(), strict=True)
     ]
-
-
-def _middle(clips: Tensor) -> np.ndarray:
-    """The middle one of clips (R, C, T, H, W), as (T, H, W, C)."""
-    return clips[len(clips) // 2].permute(1, 2, 3, 0).cpu().numpy()
 
 
 def _written_config(checkpoint: str | Path) -> Config:

@@ -11,12 +11,13 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmmae_st.apis.features import principal_colours
 from mmmae_st.apis.inputs import (
     InputClips,
     Inputs,
     Step,
-    VideoInput,
     find_inputs,
+    middle_clip,
     progress_bar,
     square_size,
     square_steps,
@@ -27,6 +28,9 @@ from mmmae_st.datasets.transforms import LoadClips, PackClips
 from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.precision import Amp
+from mmmae_st.visualization import save_png
+from mmmae_st.visualization.show import show_picture
+from mmmae_st.visualization.token_maps import feature_map_figure
 
 OUTPUTS = ('pooled', 'spatial', 'tokens')
 EncoderSource = str | Path | SpatiotemporalMAE | tuple[SpacetimeViT, ClipDataPreprocessor]
@@ -148,6 +152,7 @@ class FeatureInferencer:
         batch_size: int = 8,
         num_workers: int = 0,
         out_dir: str | Path | None = None,
+        show: bool = False,
     ) -> list[VideoFeatures]:
         """Features of videos, in the order given; a folder's are sorted by name.
 
@@ -160,11 +165,16 @@ class FeatureInferencer:
             batch_size: Videos at a time.
             num_workers: Processes that decode; 0 for this one.
             out_dir: Folder for a file ``<name>.npy`` of each video; none by default.
+            show: Show the middle clip of each video with its features as colours, in a notebook
+                below the cell; with ``out_dir`` also written to ``<name>.png``. For ``'spatial'``
+                and ``'tokens'``: one vector a video is no picture.
 
         Raises:
             FileNotFoundError: If the only path does not exist.
-            ValueError: If the inputs are of another kind.
+            ValueError: If the inputs are of another kind, or there is nothing to show.
         """
+        if show and self.encoder.output == 'pooled':
+            raise ValueError("show needs output='spatial' or 'tokens', got output='pooled'")
         videos = find_inputs(inputs)
         chosen = InputClips(videos, self.load, self.steps)
         found: list[VideoFeatures] = []
@@ -172,22 +182,33 @@ class FeatureInferencer:
             for batch in chosen.batches(batch_size, num_workers):
                 views = [len(clips) for clips in batch['inputs']]
                 parts = self.encoder(batch['inputs']).cpu().split(views)
-                for part, sample in zip(parts, batch['data_samples'], strict=True):
+                for part, clips, sample in zip(
+                    parts, batch['inputs'], batch['data_samples'], strict=True
+                ):
+                    video = videos[len(found)]
                     failure = sample.failures[0][1] if sample.failures else None
-                    found.append(_result(videos[len(found)], part.mean(dim=0), failure))
+                    features = part.mean(dim=0).numpy()
+                    if failure is not None:
+                        features = np.full_like(features, np.nan)
+                    elif out_dir is not None:
+                        with written_whole(Path(out_dir, f'{video.name}.npy')) as temporary:
+                            np.save(temporary, features)
+                    found.append(
+                        VideoFeatures(
+                            name=video.name, path=video.path, features=features, error=failure
+                        )
+                    )
+                    if show and failure is None:
+                        picture = _picture(clips, part)
+                        show_picture(picture)
+                        if out_dir is not None:
+                            save_png(picture, Path(out_dir, f'{video.name}.png'))
                     bar.update()
-        if out_dir is not None:
-            _write(found, Path(out_dir))
         return found
 
 
-def _result(video: VideoInput, features: Tensor, error: str | None) -> VideoFeatures:
-    values = features.numpy() if error is None else np.full(features.shape, np.nan, np.float32)
-    return VideoFeatures(name=video.name, path=video.path, features=values, error=error)
-
-
-def _write(found: list[VideoFeatures], out_dir: Path) -> None:
-    for video in found:
-        if video['error'] is None:
-            with written_whole(out_dir / f'{video["name"]}.npy') as temporary:
-                np.save(temporary, video['features'])
+def _picture(clips: Tensor, features: Tensor) -> np.ndarray:
+    """The middle one of clips (R, 3, T, H, W) and its maps, of (R, h, w, D) or (R, t, h, w, D)."""
+    maps = features[len(features) // 2]
+    maps = maps if maps.ndim == 4 else maps[None]
+    return feature_map_figure(middle_clip(clips), principal_colours(maps[None])[0].numpy())

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mmmae_st.analysis.cost import clip_size
 from mmmae_st.datasets.annotations import scan_folder
+from mmmae_st.datasets.sample_key import view_rng
 from mmmae_st.datasets.transforms import ClipCenterCrop, ClipResize, LoadClips
 from mmmae_st.datasets.transforms.frame_sampling import segment_frames
 from mmmae_st.models import SpacetimeViT
@@ -164,7 +165,13 @@ class InputClips(Dataset):
             frame_inds = segment_frames(len(video.frames), self.load.clip_len, None)
             results['clips'] = [list(video.frames[frame_inds])]
             results['frame_inds'] = frame_inds[None]
+            results['rngs'] = [view_rng(results['sample_key'], 0)]
         return self.steps(results)
+
+
+def middle_clip(clips: Tensor) -> np.ndarray:
+    """The middle one of clips (R, C, T, H, W), as (T, H, W, C)."""
+    return clips[len(clips) // 2].permute(1, 2, 3, 0).cpu().numpy()
 
 
 def to_cuda_if_any(device: str | torch.device | None) -> torch.device:

@@ -5,7 +5,7 @@ prediction, the mean and deviation of each patch must come from somewhere. They 
 patch, which leaks them and is said below every picture, or from the visible patches around it,
 which leaks nothing.
 
-Dimensions: L tokens, K kept tokens, V values of a patch; t h w the token grid.
+Dimensions: B clips, L tokens, K kept tokens, V values of a patch; t h w the token grid.
 """
 
 import numpy as np
@@ -49,7 +49,6 @@ def draw_mask(kind: str, grid: tuple[int, int, int], ratio: float, seed: int = 0
     return torch.from_numpy(MASKS[kind](grid, ratio, np.random.default_rng(seed)))[None]
 
 
-@torch.no_grad()
 def restore(
     model: SpatiotemporalMAE,
     clip_THWC: np.ndarray,
@@ -59,14 +58,29 @@ def restore(
     statistics: str = 'true',
     paste: bool = True,
 ) -> Restored:
-    """Mask a clip and reconstruct it.
+    """Mask a clip (T, H, W, 3) uint8 RGB and reconstruct it; see :func:`restore_clips`."""
+    clip = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
+    return restore_clips(model, [clip], mask, ratio, seed, statistics, paste)[0]
+
+
+@torch.no_grad()
+def restore_clips(
+    model: SpatiotemporalMAE,
+    clips: list[Tensor],
+    mask: str = 'random',
+    ratio: float = 0.9,
+    seed: int = 0,
+    statistics: str = 'true',
+    paste: bool = True,
+) -> list[Restored]:
+    """Mask clips and reconstruct them at once, each as if it were alone.
 
     Args:
         model: A model whose target is made of pixels, raw or normalised; in eval mode.
-        clip_THWC: Clip (T, H, W, 3) uint8 RGB.
+        clips: Clips (1, 3, T, H, W) uint8 RGB of one size.
         mask: One of ``MASKS``.
         ratio: Mask ratio.
-        seed: Seed of the mask.
+        seed: Seed of the mask, which is the same for every clip.
         statistics: For normalised targets, where the mean and deviation of a predicted patch come
             from: ``'true'`` or ``'neighbours'``.
         paste: Show visible patches as they are instead of as decoded.
@@ -80,17 +94,16 @@ def restore(
     if not head.predicts_pixels:
         raise ValueError(f'a model with head.target={head.target!r} predicts no pixels to show')
     device = next(model.parameters()).device
-    clips = torch.from_numpy(np.ascontiguousarray(clip_THWC)).permute(3, 0, 1, 2)[None]
-    video = model.data_preprocessor(dict(inputs=[clips]))['inputs'].to(device)
+    video = model.data_preprocessor(dict(inputs=clips))['inputs'].to(device)
     grid = model.backbone.token_grid(video)
     num_tokens = grid[0] * grid[1] * grid[2]
-    ids_keep = draw_mask(mask, grid, ratio, seed).to(device)
+    ids_keep = draw_mask(mask, grid, ratio, seed).to(device).expand(len(video), -1)
     ids_removed = removed_ids(ids_keep, num_tokens)
     order = torch.cat([ids_keep, ids_removed], dim=1)
 
     features = model.encode_decode(video, ids_keep, ids_removed, grid=grid, num_outputs=num_tokens)
     predicted = in_token_order(head(features).float(), order)
-    error = (predicted - head.make_target(video, None)).square().mean(-1)[0]
+    error_BL = (predicted - head.make_target(video, None)).square().mean(-1)
     removed = torch.zeros(num_tokens, dtype=torch.bool, device=device)
     removed[ids_removed[0]] = True
 
@@ -98,7 +111,7 @@ def restore(
     if head.target == 'normalized_pixels':
         mean, scale = patch_statistics(pixels)
         if statistics == 'neighbours':
-            mean, scale = (_from_neighbours(x[0], ~removed, grid)[None] for x in (mean, scale))
+            mean, scale = (_from_neighbours(x, ~removed, grid) for x in (mean, scale))
         predicted = predicted * scale + mean
     shown = torch.where(removed[:, None], predicted, pixels) if paste else predicted
     true, masked, decoded, shown = (
@@ -106,16 +119,19 @@ def restore(
         for patches in (pixels, pixels.masked_fill(removed[:, None], 0.0), predicted, shown)
     )
     difference = select_patches(decoded - true, ids_removed, head.target_tubelet, head.patch_size)
-    return Restored(
-        label=f'{mask} {ratio:.0%}'.replace('%', ' %'),
-        input=_channels_last(true),
-        masked=_channels_last(masked),
-        prediction=_channels_last(shown),
-        error=error.masked_fill(~removed, torch.nan).view(grid).cpu().numpy(),
-        loss=float(error[removed].mean()),
-        psnr=float(-10 * difference.square().mean().log10()),
-        note=_note(head.target, statistics, paste),
-    )
+    return [
+        Restored(
+            label=f'{mask} {ratio:.0%}'.replace('%', ' %'),
+            input=_channels_last(true[i]),
+            masked=_channels_last(masked[i]),
+            prediction=_channels_last(shown[i]),
+            error=error_BL[i].masked_fill(~removed, torch.nan).view(grid).cpu().numpy(),
+            loss=float(error_BL[i, removed].mean()),
+            psnr=float(-10 * difference[i].square().mean().log10()),
+            note=_note(head.target, statistics, paste),
+        )
+        for i in range(len(video))
+    ]
 
 
 def _note(target: str, statistics: str, paste: bool) -> str:
@@ -126,16 +142,16 @@ def _note(target: str, statistics: str, paste: bool) -> str:
     return note if paste else f'{note} {DECODED_NOTE}'
 
 
-def _from_neighbours(values_L1: Tensor, visible: Tensor, grid: tuple[int, int, int]) -> Tensor:
+def _from_neighbours(values_BL1: Tensor, visible: Tensor, grid: tuple[int, int, int]) -> Tensor:
     """For every patch the mean of the nearest visible ones, weighted by 1 / distance squared."""
     places = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grid))
-    places = places.to(values_L1.device)
+    places = places.to(values_BL1.device)
     distance = torch.cdist(places, places[visible])
     nearest = distance.topk(min(NEIGHBOURS, distance.shape[1]), dim=1, largest=False)
     weights = 1 / nearest.values.clamp(min=1e-3).square()
-    found = values_L1[visible, 0][nearest.indices]
-    return ((found * weights).sum(1) / weights.sum(1))[:, None]
+    found = values_BL1[:, visible, 0][:, nearest.indices]
+    return ((found * weights).sum(-1) / weights.sum(-1))[..., None]
 
 
-def _channels_last(clip_1CTHW: Tensor) -> np.ndarray:
-    return clip_1CTHW[0].permute(1, 2, 3, 0).cpu().numpy()
+def _channels_last(clip_CTHW: Tensor) -> np.ndarray:
+    return clip_CTHW.permute(1, 2, 3, 0).cpu().numpy()

@@ -5,22 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from tqdm import tqdm
+from torch import Tensor
 
 from mmmae_st.apis.inputs import (
     InputClips,
     Inputs,
+    Step,
     find_inputs,
+    progress_bar,
     square_size,
     square_steps,
     to_cuda_if_any,
 )
 from mmmae_st.apis.load import load_autoencoder
-from mmmae_st.apis.reconstruct import restore
-from mmmae_st.datasets.transforms import LoadClips
+from mmmae_st.apis.reconstruct import restore_clips
+from mmmae_st.datasets.transforms import LoadClips, PackClips
 from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.models import SpatiotemporalMAE
 from mmmae_st.visualization import save_png
@@ -87,7 +88,7 @@ class ReconstructionInferencer:
         self.model = model.to(to_cuda_if_any(device)).eval()
         num_frames, size = square_size(self.model.backbone)
         self.load = LoadClips(num_frames, frame_interval, sampling='uniform', unreadable='blank')
-        self.steps = square_steps(size)
+        self.steps: list[Step] = [*square_steps(size), PackClips()]
         self.masks = masks
         self.ratios = ratios
         self.seed = seed
@@ -98,17 +99,21 @@ class ReconstructionInferencer:
     def __call__(
         self,
         inputs: Inputs,
+        batch_size: int = 8,
+        num_workers: int = 0,
         out_dir: str | Path | None = None,
         formats: Sequence[str] = ('png',),
         fps: int = 6,
         show: bool = False,
     ) -> list[Reconstruction]:
-        """Reconstruct the videos, one after the other.
+        """Reconstruct the videos, in the order given; each has the same masks.
 
         A video that cannot be read ends nothing: it has no results and an ``error``.
 
         Args:
             inputs: A path, a folder, frames (T, H, W, 3) uint8 RGB as array or tensor, or a list.
+            batch_size: Videos at a time; one with each mask and ratio after the other.
+            num_workers: Processes that decode; 0 for this one.
             out_dir: Folder for pictures ``<name>.png`` and so on, and the error of each patch in
                 ``<name>.json``; none by default.
             formats: Of the pictures: ``'png'``, ``'gif'``, ``'mp4'``.
@@ -123,37 +128,35 @@ class ReconstructionInferencer:
         if unknown:
             raise ValueError(f'formats must be of {FORMATS}, got {unknown[0]!r}')
         videos = find_inputs(inputs)
-        clips = InputClips(videos, self.load, self.steps)
-        found = []
-        for index in tqdm(
-            range(len(videos)),
-            desc='reconstructions',
-            unit='video',
-            disable=None if self.show_progress else True,
-        ):
-            sample = clips[index]
-            failure = sample['failures'][0][1] if sample['failures'] else None
-            results = self._restore(sample['clips'][0]) if failure is None else []
-            if results and out_dir is not None:
-                write_results(results, Path(out_dir, videos[index].name), formats, fps)
-            if results and show:
-                show_picture(restored_figure(results))
-            found.append(
-                Reconstruction(
-                    name=videos[index].name,
-                    path=videos[index].path,
-                    results=results,
-                    error=failure,
-                )
-            )
+        chosen = InputClips(videos, self.load, self.steps)
+        found: list[Reconstruction] = []
+        with progress_bar('reconstructions', 'video', len(videos), self.show_progress) as bar:
+            for batch in chosen.batches(batch_size, num_workers):
+                restored = self._restore(batch['inputs'])
+                for results, sample in zip(restored, batch['data_samples'], strict=True):
+                    video = videos[len(found)]
+                    failure = sample.failures[0][1] if sample.failures else None
+                    results = results if failure is None else []
+                    if results and out_dir is not None:
+                        write_results(results, Path(out_dir, video.name), formats, fps)
+                    if results and show:
+                        show_picture(restored_figure(results))
+                    found.append(
+                        Reconstruction(
+                            name=video.name, path=video.path, results=results, error=failure
+                        )
+                    )
+                    bar.update()
         return found
 
-    def _restore(self, clip: np.ndarray) -> list[Restored]:
-        return [
-            restore(self.model, clip, mask, ratio, self.seed, self.statistics, self.paste)
+    def _restore(self, clips: list[Tensor]) -> list[list[Restored]]:
+        """The results of each clip, one for each mask and ratio."""
+        by_mask = [
+            restore_clips(self.model, clips, mask, ratio, self.seed, self.statistics, self.paste)
             for mask in self.masks
             for ratio in self.ratios
         ]
+        return [list(results) for results in zip(*by_mask, strict=True)]
 
 
 def write_results(results: list[Restored], stem: Path, formats: Sequence[str], fps: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
 MARK = (255, 0, 220)
+FEATURES = 'features\n3 main directions'
 
 
 def heat_over(clip_THWC: np.ndarray, values_thw: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -60,13 +61,9 @@ def token_maps_figure(
     columns = pick_frames(t, max_frames)
     frames = _slices(clip_THWC, t).copy()
     _mark(frames[position[0]], position[1:], (h, w))
-    patches = (colours_thw3 * 255).round().astype(np.uint8)
-    patches = patches.repeat(clip_THWC.shape[1] // h, axis=1).repeat(
-        clip_THWC.shape[2] // w, axis=2
-    )
     rows = {
         'input': frames,
-        'features\n3 main directions': patches,
+        FEATURES: _patches(colours_thw3, clip_THWC.shape[1]),
         f'similarity\n0 to 1, slice {position[0] + 1}': heat_over(clip_THWC, similarity_thw, 0, 1),
     }
     if attention_thw is not None:
@@ -81,6 +78,43 @@ def token_maps_figure(
     return sheet(
         [[fit_tile(row[i], tile) for i in columns] for row in rows.values()], list(rows), note=note
     )
+
+
+def feature_map_figure(
+    clip_THWC: np.ndarray, colours_thw3: np.ndarray, max_frames: int = 8, tile: int = TILE
+) -> np.ndarray:
+    """A clip, and below it the main directions of its features as colours.
+
+    Args:
+        clip_THWC: Clip (T, H, W, 3) uint8.
+        colours_thw3: Main directions of the features as colours in [0, 1]; one map (1, h, w, 3)
+            where they are means over time.
+        max_frames: Columns at most; more frames or slices are shown at equal distances.
+        tile: Height of a frame in pixels, see ``fit_tile``.
+
+    Returns:
+        uint8 RGB picture (H, W, 3).
+    """
+    over_time = len(colours_thw3) == 1
+    frames = clip_THWC if over_time else _slices(clip_THWC, len(colours_thw3))
+    columns = pick_frames(len(frames), max_frames)
+    patches = _patches(colours_thw3, clip_THWC.shape[1])
+    return sheet(
+        [
+            [fit_tile(frames[i], tile) for i in columns],
+            [fit_tile(patches[i], tile) for i in ([0] if over_time else columns)],
+        ],
+        ['input', FEATURES],
+        note='Patches of like features have like colours, within this picture only.'
+        + (' One map: features are means over time.' if over_time else ''),
+    )
+
+
+def _patches(colours_thw3: np.ndarray, height: int) -> np.ndarray:
+    """Colours of patches as pictures (t, height, W, 3) uint8."""
+    size = height // colours_thw3.shape[1]
+    pictures = (colours_thw3 * 255).round().astype(np.uint8)
+    return pictures.repeat(size, axis=1).repeat(size, axis=2)
 
 
 def _slices(clip_THWC: np.ndarray, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from mmmae_st.apis.reconstruct import (
     _from_neighbours,
     draw_mask,
     restore,
+    restore_clips,
 )
 from mmmae_st.patching import removed_ids
 from mmmae_st.registry import MODELS
@@ -100,7 +101,7 @@ def test_statistics_of_neighbours_are_weighted_by_distance():
     visible[0], visible[3] = True, True  # (0, 0, 0) and (0, 0, 3)
     values = torch.zeros(64, 1)
     values[3] = 1.0
-    found = _from_neighbours(values, visible, GRID)[:, 0].view(GRID)
+    found = _from_neighbours(values[None], visible, GRID)[0, :, 0].view(GRID)
     assert found[0, 0, 0] < 1e-4 and found[0, 0, 3] > 1 - 1e-4
     assert found[0, 0, 1] == pytest.approx((1 / 4) / (1 + 1 / 4))
     assert found[3, 3, 0] < 0.5 < found[3, 3, 3]
@@ -134,6 +135,23 @@ def test_the_picture_of_the_model_itself_agrees(clip):
         picture = expected.get(name).permute(1, 2, 3, 0).numpy()
         np.testing.assert_allclose(found.prediction, picture, atol=1e-5)
         assert (DECODED_NOTE in found.note) is not paste
+
+
+@pytest.mark.parametrize('statistics', ['true', 'neighbours'])
+def test_several_clips_at_once_are_as_one_after_the_other(clip, statistics):
+    model = build()
+    clips = [clip, 255 - clip, np.roll(clip, 5, axis=2)]
+    options = dict(mask='random', ratio=0.75, seed=3, statistics=statistics)
+    stacked = [torch.from_numpy(c.copy()).permute(3, 0, 1, 2)[None] for c in clips]
+    together = restore_clips(model, stacked, **options)
+    for found, one in zip(together, clips, strict=True):
+        alone = restore(model, one, **options)
+        assert (found.label, found.note) == (alone.label, alone.note)
+        np.testing.assert_array_equal(np.isnan(found.error), np.isnan(together[0].error))
+        for name in ('input', 'masked', 'prediction', 'error', 'loss', 'psnr'):
+            expected = getattr(alone, name)
+            np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-4, atol=1e-5)
+    assert abs(together[0].loss - together[2].loss) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,10 @@ def test_check_videos_of_a_folder(tmp_path, converter, capsys):
     assert list(found) == list(expected)
     for name, cause in expected.items():
         assert found[name].startswith(cause), (name, found[name])
+    assert converter.run('check_videos', tmp_path / 'v', '--workers', 2) == 1
+    *printed, summary = capsys.readouterr().out.splitlines()
+    assert printed == out.read_text().splitlines()
+    assert summary == '5 of 7 videos are unreadable'
 
 
 def test_check_videos_of_a_list(tmp_path, converter):

@@ -1,15 +1,16 @@
-r"""Decode every video of a folder or of a list and write down what cannot be read, and why.
+r"""Decode every video of a folder or of a list and tell what cannot be read, and why.
 
-    python tools/dataset_converters/check_videos.py data/k400/videos --out bad.txt
+    python tools/dataset_converters/check_videos.py data/k400/videos
     python tools/dataset_converters/check_videos.py data/k400/videos --list train.txt \
         --out bad.txt --good-list train_readable.txt
-    python tools/dataset_converters/check_videos.py data/k400/shards/index.npz --out bad.txt
+    python tools/dataset_converters/check_videos.py data/k400/shards/index.npz
 
-The report has one line a video, path and cause parted by a tab. Found are files that training could
-not read, by the same reader: those that do not open, have no video or no frame, fail or are damaged
-midway, crash or hang the decoder; and files that end before what they announce. Exit code 1 if
-there is any. Given the index of packed videos, it compares shards and index as well. With --for
-CONFIG, videos too short for its clips, or of too few frames a second, are counted.
+The report has one line a video, path and cause parted by a tab; --out writes it to a file. Found
+are files that training could not read, by the same reader: those that do not open, have no video or
+no frame, fail or are damaged midway, crash or hang the decoder; and files that end before what they
+announce. Exit code 1 if there is any. Given the index of packed videos, it compares shards and
+index as well. With --for CONFIG, videos too short for its clips, or of too few frames a second, are
+counted.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from common import (
     add_parallel_arguments,
     list_lines,
-    write_causes,
+    report_causes,
     write_lines,
 )
 from decoding import pictures
@@ -88,7 +89,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('root', help='folder of videos, sub-folders included, or an index (.npz)')
     parser.add_argument('--list', help='check the videos of this list, relative to the folder')
-    parser.add_argument('--out', required=True, help='where to write the unreadable videos')
+    parser.add_argument('--out', help='file for the unreadable videos, in place of the terminal')
     parser.add_argument('--good-list', help='where to write the lines of the readable ones')
     parser.add_argument(
         '--quick', action='store_true', help='decode only at the beginning, middle and end'
@@ -138,14 +139,15 @@ def main() -> int:
                 bad[outcome.task.number] = outcome.error
             else:
                 found.append(outcome.value)
-        write_causes(args.out, shards + [(paths[number], bad[number]) for number in sorted(bad)])
+        report_causes(args.out, shards + [(paths[number], bad[number]) for number in sorted(bad)])
         if args.good_list:
             good = [number for number in range(len(records)) if number not in bad]
             lines = map(records.line, good) if args.list else list_lines(records[good])
             write_lines(args.good_list, lines)
     if isinstance(records, ShardIndex):
         print(f'{len(shards)} shards are not as the index says')
-    print(f'{len(bad)} of {len(records)} videos are unreadable, see {args.out}')
+    see = f', see {args.out}' if args.out else ''
+    print(f'{len(bad)} of {len(records)} videos are unreadable{see}')
     for line in what_repeats(needs, found):
         print(line)
     return bool(bad or shards)

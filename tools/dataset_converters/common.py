@@ -95,16 +95,20 @@ def write_lines(path: str, lines: Iterable[str]) -> None:
         file.writelines(f'{line}\n' for line in lines)
 
 
-def write_causes(path: str, causes: Iterable[tuple[str, str]]) -> None:
-    """Write a file of what failed and why, ``path<TAB>cause`` a line."""
-    write_lines(path, (f'{on_one_line(name)}\t{on_one_line(cause)}' for name, cause in causes))
+def report_causes(path: str | None, causes: Iterable[tuple[str, str]]) -> None:
+    """Write a file of what failed and why, ``path<TAB>cause`` a line; print it for None."""
+    lines = [f'{on_one_line(name)}\t{on_one_line(cause)}' for name, cause in causes]
+    if path is None:
+        print(*lines, sep='\n', end='\n' * bool(lines))
+    else:
+        write_lines(path, lines)
 
 
 def write_failures(folder: str, causes: Iterable[tuple[str, str]]) -> None:
     """Write ``failed.txt`` to a folder, or remove that of a run before when nothing failed."""
     path = os.path.join(folder, 'failed.txt')
     if causes:
-        write_causes(path, sorted(causes))
+        report_causes(path, sorted(causes))
         print(f'what failed and why: {path}')
     elif os.path.exists(path):
         os.remove(path)

@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
             paste=not args.no_paste,
             frame_interval=args.frame_interval,
         )
-        found = inferencer(args.videos, args.out_dir, args.formats, args.fps)
+        found = inferencer(args.videos, out_dir=args.out_dir, formats=args.formats, fps=args.fps)
     for video in found:
         for result in video['results']:
             print(

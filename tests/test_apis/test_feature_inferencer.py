@@ -1,6 +1,4 @@
-"""Inferencers on a tiny checkpoint: every kind of input, one result each, broken ones named."""
-
-import json
+"""Features on a tiny checkpoint: every kind of input, one result each, broken ones named."""
 
 import numpy as np
 import pytest
@@ -8,13 +6,8 @@ import torch
 from PIL import Image
 from support.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
-from mmmae_st import (
-    FeatureInferencer,
-    ReconstructionInferencer,
-    get_model,
-    load_encoder,
-)
-from mmmae_st.apis import reconstruction_inferencer
+from mmmae_st import FeatureInferencer, get_model, load_encoder
+from mmmae_st.apis import feature_inferencer
 from mmmae_st.apis.features import normalised_clips, patch_tokens
 from mmmae_st.visualization.video_files import read_clips
 
@@ -78,25 +71,30 @@ def test_unreadable_videos_end_nothing(checkpoint, clips, tmp_path):
     assert [video['error'] is None for video in found] == [False, True, False]
     assert np.isnan(found[0]['features']).all() and np.isfinite(found[1]['features']).all()
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['plain.npy']
-    made = ReconstructionInferencer(checkpoint)(videos)
-    assert [len(video['results']) for video in made] == [0, 1, 0]
-    assert 'No such file' in made[2]['error']
+    assert 'No such file' in found[2]['error']
 
 
-def test_reconstructions_in_files_and_on_the_screen(checkpoint, clips, tmp_path, monkeypatch):
+@pytest.mark.parametrize(('output', 'columns'), [('tokens', 4), ('spatial', 8)])
+def test_maps_are_shown_as_colours_of_the_middle_clip(
+    checkpoint, clips, tmp_path, monkeypatch, output, columns
+):
     shown = []
-    monkeypatch.setattr(reconstruction_inferencer, 'show_picture', shown.append)
-    infer = ReconstructionInferencer(checkpoint, masks=('random', 'tube'), ratios=(0.5, 0.75))
-    clip = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
-    found = infer([clips['plain'], clip], tmp_path, formats=('png', 'gif'), show=True)
-    assert [len(video['results']) for video in found] == [4, 4]
-    assert len(shown) == 2 and shown[0].ndim == 3
-    for name in ('plain', 'clip0'):
-        assert Image.open(tmp_path / f'{name}.gif').n_frames > 1
-        report = json.loads((tmp_path / f'{name}.json').read_text())
-        assert [entry['mask'] for entry in report][:2] == ['random 50 %', 'random 75 %']
-    with pytest.raises(ValueError, match="formats must be of .*, got 'jpg'"):
-        infer(clip, formats=['jpg'])
+    monkeypatch.setattr(feature_inferencer, 'show_picture', shown.append)
+    (tmp_path / 'empty.mp4').write_bytes(b'')
+    infer = FeatureInferencer(checkpoint, output=output, views=3, frame_interval=2)
+    infer([clips['plain'], tmp_path / 'empty.mp4'], out_dir=tmp_path / 'out', show=True)
+    (picture,) = shown  # nothing of a video that cannot be read
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['plain.npy', 'plain.png']
+    assert np.array_equal(np.asarray(Image.open(tmp_path / 'out' / 'plain.png')), picture)
+    frame = read_clips(clips['plain'], 8, 32, 2, num_clips=3)[1][0].repeat(4, 0).repeat(4, 1)
+    left = picture.shape[1] - 8 - columns * 128 - (columns - 1) * 3
+    assert np.array_equal(picture[8:136, left : left + 128], frame)
+    assert len(np.unique(picture[139:267, left : left + 128].reshape(-1, 3), axis=0)) > 8
+
+
+def test_one_vector_is_no_picture(checkpoint):
+    with pytest.raises(ValueError, match="show needs output='spatial' or 'tokens', got output='po"):
+        FeatureInferencer(checkpoint)('none.mp4', show=True)
 
 
 @pytest.mark.parametrize(
