@@ -25,6 +25,7 @@ from mmmae_st.apis.feature_folder import SUFFIXES
 from mmmae_st.command_line import add_amp_options, load_config, short_errors, tool_parser
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import VIDEO_EXTENSIONS
+from mmmae_st.engine.runner.quiet import quieten_warnings
 from mmmae_st.fileio.atomic_file import written_whole
 
 
@@ -32,7 +33,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line; see ``--help``."""
     parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint with an encoder')
-    parser.add_argument('videos', help='folder of videos, or a list of paths')
+    parser.add_argument('videos', help='folder of videos, a video, or a list of paths')
     parser.add_argument('--data-root', default='', help='folder that paths of the list begin at')
     parser.add_argument(
         '--out', help='file to write (features.npz), or with --stride the folder (features)'
@@ -65,9 +66,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def is_video(path: str) -> bool:
+    """Whether it is a video by its name."""
+    return os.path.isfile(path) and path.lower().endswith(VIDEO_EXTENSIONS)
+
+
 def list_videos(videos: str, data_root: str) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Paths of a folder or a list, and ``labels`` where the list has them."""
+    """Paths of a folder or a list, and ``labels`` where the list has them; one video is itself."""
+    if is_video(videos):
+        return [videos], {}
     is_folder = os.path.isdir(videos)
+    if not is_folder and not os.path.isfile(videos):
+        raise FileNotFoundError(f'{videos} is no folder of videos, no video and no list of paths')
     dataset = VideoDataset(
         ann_file='' if is_folder else os.path.abspath(videos),
         data_root=videos if is_folder else data_root,
@@ -103,7 +113,7 @@ def extract_windows(args: argparse.Namespace, config: Config | None) -> None:
     """Features all along each video, in a file each."""
     # A folder as it is: its sub-folders are kept in the names.
     videos = args.videos
-    if os.path.isfile(videos) and not videos.lower().endswith(VIDEO_EXTENSIONS):
+    if not os.path.isdir(videos) and not is_video(videos):
         videos, _ = list_videos(args.videos, args.data_root)
     inferencer = LongFeatureInferencer(
         args.checkpoint,
@@ -129,6 +139,7 @@ def extract_windows(args: argparse.Namespace, config: Config | None) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Extract and write."""
     args = parse_args(argv)
+    quieten_warnings()
     with short_errors():
         config = load_config(args.config) if args.config else None
         if args.stride is None:

@@ -4,19 +4,23 @@ Only matrix products count: linear layers, convolutions and attention. Norms, ac
 residual sums and the softmax are left out, which is what the published figures do.
 """
 
+import warnings
 from collections.abc import Sequence
 from math import prod
 
-from fvcore.nn import FlopCountAnalysis
-from fvcore.nn.jit_handles import (
-    addmm_flop_jit,
-    bmm_flop_jit,
-    conv_flop_jit,
-    einsum_flop_jit,
-    linear_flop_jit,
-    matmul_flop_jit,
-)
 from torch import Tensor, nn
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning)  # torch.jit.script in fvcore's own code
+    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import (
+        addmm_flop_jit,
+        bmm_flop_jit,
+        conv_flop_jit,
+        einsum_flop_jit,
+        linear_flop_jit,
+        matmul_flop_jit,
+    )
 
 
 def attention_multiply_adds(inputs: Sequence, outputs: Sequence) -> int:

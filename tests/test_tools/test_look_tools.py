@@ -137,7 +137,10 @@ def test_features_of_videos_without_labels(tool, checkpoint, make_clip, tmp_path
     again = np.load(tmp_path / 'b.npz')
     assert again['labels'].tolist() == [5, 7]
     np.testing.assert_allclose(again['features'], found['features'][[2, 0]], atol=1e-5)
-    with pytest.raises(SystemExit, match='not a file'):
+    main([checkpoint, str(videos / '2.mp4'), *options])  # one video
+    again = np.load(tmp_path / 'b.npz')
+    np.testing.assert_allclose(again['features'], found['features'][2:], atol=1e-5)
+    with pytest.raises(SystemExit, match=r'nothing.txt is no folder of videos, no video and no li'):
         main([checkpoint, str(tmp_path / 'nothing.txt'), *options])
 
 
