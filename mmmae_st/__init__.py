@@ -8,10 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mmmae_st.compat.hub import install as install_hub
+from mmmae_st.compat.python import install as restore_dropped_functions
 from mmmae_st.compat.versions import check_versions
 from mmmae_st.version import __version__
 
 check_versions()  # before anything heavy is imported
+restore_dropped_functions()
 install_hub()
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from pebble import ProcessExpired, ProcessPool
 
 from mmmae_st.datasets.readers import VideoReadError
 
+FORK = multiprocessing.get_context('fork')  # no longer the default of Python 3.14
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,7 +40,7 @@ def run_parallel(
     timeout: float | None,
     initializer: Callable[..., None] | None = None,
     initargs: Sequence[Any] = (),
-    context: Any = multiprocessing,
+    context: Any = FORK,
 ) -> Iterator[Outcome]:
     """Apply a function to every task in worker processes, showing a progress bar.
 
@@ -51,7 +53,7 @@ def run_parallel(
         timeout: Seconds after which a task is given up; None for no limit.
         initializer: Called once in each process.
         initargs: Its arguments.
-        context: How processes are started, as ``multiprocessing.get_context('spawn')``.
+        context: How processes are started; copies of this one by default, which are there at once.
 
     Yields:
         One outcome a task, in the order they finish.

@@ -9,7 +9,8 @@ from mmmae_st.analysis.pretraining_cost import pretraining_cost
 from mmmae_st.registry import MODELS
 
 from .clips import LABEL_SETS
-from .training import Pretraining, Site, encoder_config, pretraining_config
+from .pretraining import Pretraining, pretraining_config
+from .runner import Site, encoder_config
 
 
 def multiply_adds(site: Site, options: Pretraining) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import MODELS
 
 from .clips import label_of
-from .training import Site, encoder_config, loader_config, loading_config
+from .runner import Site, encoder_config, loader_config, loading_config
 
 
 def measure_frozen(site: Site, seed: int, checkpoint: Path | None, split: str) -> dict[str, float]:

@@ -21,11 +21,13 @@ from mmmae_st.datasets.transforms.masking import draw_random
 from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.registry import MODELS
 
-from . import compute, training
+from . import compute, pretraining
+from .finetuning import Finetuning, finetune
 from .frozen import measure_frozen
+from .pretraining import Pretraining, autoencoder_config
 from .recording import snapshot_file
+from .runner import Site
 from .study import ALL, DEFAULT, Entry, Measurement
-from .training import Finetuning, Pretraining, Site
 
 # Fields of a scale that change how it is run and not what comes out; of pretraining, too.
 ASIDE = ('questions', 'seeds', 'workers', 'threads', 'loaders')
@@ -135,7 +137,7 @@ def _try(site: Site, job: Job) -> bool:
 def pretrain(site: Site, options: Pretraining, seed: int, checkpoint: Path) -> None:
     """Pretrain; beside the weights goes a file with the loss and the time."""
     start = time.perf_counter()
-    found = training.pretrain(site, options, seed, checkpoint)
+    found = pretraining.pretrain(site, options, seed, checkpoint)
     seconds = round(time.perf_counter() - start, 1)
     record = dict(asdict(options), seed=seed, seconds=seconds, **found)
     write_whole(checkpoint.with_suffix('.json'), json.dumps(record, indent=1) + '\n')
@@ -156,7 +158,7 @@ def _measure(
         epochs = compute.equal_compute_epochs(site, DEFAULT, labels, measurement.label_set)
         schedule = replace(schedule, epochs=epochs)
     options = Finetuning(labels, measurement.label_set, measurement.masking, measurement.still)
-    found = training.finetune(site, options, schedule, seed, checkpoint)
+    found = finetune(site, options, schedule, seed, checkpoint)
     if measurement.label_set == 'motion':
         return found
     return {f'{name}_{measurement.label_set}': value for name, value in found.items()}
@@ -181,7 +183,7 @@ def time_of_a_step(site: Site, options: Pretraining, runs: int = 15) -> dict[str
     clips = torch.randn(batch, 3, scale.clip_len, size, size, device=device)
 
     def step(kind: Pretraining) -> Any:
-        model = MODELS.build(training.autoencoder_config(scale, kind)).to(device)
+        model = MODELS.build(autoencoder_config(scale, kind)).to(device)
         return lambda: model(clips, ids, mode='loss')['loss'].backward()
 
     kinds = dict(sparse=options, dense=replace(options, dense=True))

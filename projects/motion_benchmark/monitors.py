@@ -25,10 +25,10 @@ from mmmae_st.models.weights import load_pretrained
 from mmmae_st.registry import DATASETS, MODELS
 from mmmae_st.visualization.curves import panels, save_figure
 
-from . import training
+from .pretraining import Pretraining, autoencoder_config, pretraining_config
 from .recording import SNAPSHOTS, snapshot_file
+from .runner import Site
 from .scales import SCALES
-from .training import Pretraining, Site
 
 NUM_VIDEOS, NUM_CLIPS = 64, 2
 # Losses of different masks are no measure of encoders: what is compared is how far they are below
@@ -84,13 +84,13 @@ def _measured_once(site: Site, options: Pretraining, checkpoint: Path) -> dict[s
     kept = site.work / 'monitors' / f'{checkpoint.stem}.json'
     if kept.exists():
         return json.loads(kept.read_text())
-    cfg = training.pretraining_config(site, options, seed=0)
+    cfg = pretraining_config(site, options, seed=0)
     dataset_cfg = cfg.train_dataloader.dataset
     dataset_cfg.update(ann_file='val.txt', data_prefix=dict(video='val'))
     dataset_cfg.pipeline[0].frames = str(site.data / 'val.npy')
     dataset = DATASETS.build(dataset_cfg)
     clips = read_clips(dataset, pick(len(dataset), NUM_VIDEOS), NUM_CLIPS)
-    model = MODELS.build(training.autoencoder_config(site.scale, options)).eval()
+    model = MODELS.build(autoencoder_config(site.scale, options)).eval()
     load_pretrained(model, checkpoint)
     with torch.no_grad():
         measures = measures_of([outputs_of(model, video, NUM_CLIPS) for video in clips])

@@ -9,16 +9,11 @@ from mmengine.config import Config
 
 from . import compute
 from .clips import LABEL_SETS
+from .finetuning import Finetuning, finetuning_config
 from .measure import Job, checkpoint_file, read_result
+from .pretraining import Pretraining, pretraining_config
+from .runner import Site, run_training
 from .study import ALL, DEFAULT, Entry, Measurement
-from .training import (
-    Finetuning,
-    Pretraining,
-    Site,
-    finetuning_config,
-    pretraining_config,
-    run_training,
-)
 
 TIMED_STEPS = 8  # of an epoch, of which two are run: the first shows the start, the second the step
 FORWARD = 0.5  # what a forward pass takes of a training step, with some room for the probe

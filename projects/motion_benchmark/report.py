@@ -14,8 +14,8 @@ from mmmae_st.compat.versions import versions_of
 
 from .clips import LABEL_SETS
 from .measure import read_row
+from .runner import Site
 from .study import QUESTIONS, STUDY, Question
-from .training import Site
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt

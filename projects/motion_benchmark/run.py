@@ -26,9 +26,9 @@ from projects.motion_benchmark.clips import make_set  # noqa: E402
 from projects.motion_benchmark.measure import Job, carry_out, read_result, read_row  # noqa: E402
 from projects.motion_benchmark.plan import Pace, Plan, measure_pace  # noqa: E402
 from projects.motion_benchmark.report import write_report  # noqa: E402
+from projects.motion_benchmark.runner import Site  # noqa: E402
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
 from projects.motion_benchmark.study import STUDY, Entry  # noqa: E402
-from projects.motion_benchmark.training import Site  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

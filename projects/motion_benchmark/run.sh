@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the motion benchmark, from nothing but Python 3.10 to 3.14:
 #
-#   projects/motion_benchmark/run.sh --scale {smoke,cpu,gpu} [options of run.py, see --help]
+#   projects/motion_benchmark/run.sh --scale {smoke,cpu,tokens,tokens_long,gpu} [options of run.py, see --help]
 #
 # Makes .venv in the checkout, the same as tools/quickstart.sh. A run that was interrupted goes on
 # with the same command.

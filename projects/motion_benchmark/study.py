@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clips import LABEL_SETS
+from .pretraining import Pretraining
 from .recording import SNAPSHOTS
-from .training import Pretraining
 
 ALL = 0  # labels per class: all there are
 SCRATCH = None

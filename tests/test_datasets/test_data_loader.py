@@ -79,7 +79,9 @@ def test_a_resumed_epoch_continues_exactly(dataset):
 
 @pytest.mark.filterwarnings('error')
 def test_a_sampler_that_tells_no_epoch_is_warned_of(dataset):
+    # As the Runner starts workers on every Python; they take over what makes warnings errors.
+    options = dict(num_workers=1, multiprocessing_context='fork', collate_fn=pseudo_collate)
     with pytest.raises(UserWarning, match='every epoch has the same views and masks'):
-        next(iter(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)))
+        next(iter(DataLoader(dataset, **options)))
     dataset.test_mode = True
-    next(iter(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)))
+    next(iter(DataLoader(dataset, **options)))

@@ -1,5 +1,6 @@
 """VideoDataset: construction, determinism, broken videos."""
 
+import gc
 import pickle
 import shutil
 import tracemalloc
@@ -201,3 +202,28 @@ def test_records_of_a_class_of_ones_own(folder):
     dataset = Own('list.txt', str(folder), indices=[1, 4])
     assert len(dataset) == 2 and not dataset.data_list  # mmengine keeps them as bytes
     assert dataset.get_data_info(1) == dict(path='4.mp4', label=4, more='x', sample_idx=1)
+
+
+@pytest.mark.parametrize('load', [dict(), dict(cut_on_device=True)])
+def test_samples_leave_nothing_to_the_garbage_collector(clips, tmp_path, load):
+    """Frames in circles of references would wait for it, and memory grow, in pieces."""
+    kinds = ('plain', 'b_frames', 'vfr', 'mkv', 'avi_reordered', 'rotated', 'intra_refresh')
+    for kind in kinds:
+        shutil.copy(clips[kind], tmp_path / clips[kind].name)
+    (tmp_path / 'cut.mp4').write_bytes(clips['plain'].read_bytes()[:3000])
+    damaged = bytearray(clips['plain'].read_bytes())
+    damaged[3000:9000:7] = bytes(len(range(3000, 9000, 7)))
+    (tmp_path / 'damaged.mp4').write_bytes(damaged)
+    dataset = VideoDataset(data_root=str(tmp_path), pipeline=[dict(LOAD, **load), *PIPELINE[1:]])
+    failures = 0
+    for epoch in range(2):
+        gc.collect()
+        gc.disable()
+        try:
+            for index in range(len(dataset)):
+                failures += len(dataset[(epoch, index)]['data_samples'].failures)
+            found = gc.collect()
+        finally:
+            gc.enable()
+    assert found == 0, 'objects in circles, in the second epoch'
+    assert failures >= 2

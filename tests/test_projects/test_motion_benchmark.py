@@ -17,14 +17,16 @@ from mmmae_st.registry import MODELS, TRANSFORMS  # noqa: E402
 from projects.motion_benchmark import (  # noqa: E402
     clips,
     compute,
+    finetuning,
     measure,
     plan,
+    pretraining,
     recording,
     redundancy,
     report,
+    runner,
     scenes,
     study,
-    training,
 )
 from projects.motion_benchmark.scales import SCALES  # noqa: E402
 
@@ -39,7 +41,7 @@ def small_set(tmp_path_factory):
 
 @pytest.fixture
 def site(small_set, tmp_path):
-    return training.Site(SCALES['smoke'], small_set, tmp_path)
+    return runner.Site(SCALES['smoke'], small_set, tmp_path)
 
 
 def test_an_observer_of_the_motion_is_always_right():
@@ -208,17 +210,17 @@ def test_frames_in_memory_are_those_of_the_file(small_set, record):
 
 def test_labels_are_balanced_and_drawn_by_seed():
     scale = SCALES['smoke']
-    picked = [training.pick_labelled(scale, 5, seed) for seed in (0, 0, 1)]
+    picked = [finetuning.pick_labelled(scale, 5, seed) for seed in (0, 0, 1)]
     assert picked[0] == picked[1] != picked[2]
     assert set(Counter(i % CLASSES for i in picked[0]).values()) == {5}
     with pytest.raises(ValueError, match='labels must be within'):
-        training.pick_labelled(scale, 21, 0)
+        finetuning.pick_labelled(scale, 21, 0)
 
 
 @pytest.mark.parametrize('name', sorted(SCALES))
 def test_every_entry_can_be_built_at_every_scale(name, tmp_path):
     scale = SCALES[name]
-    site = training.Site(scale, tmp_path, tmp_path)
+    site = runner.Site(scale, tmp_path, tmp_path)
     assert set(scale.questions) <= {q.name for q in study.QUESTIONS}
     assert {entry.question for entry in study.STUDY} == {q.name for q in study.QUESTIONS}
     assert len({(e.question, e.row) for e in study.STUDY}) == len(study.STUDY)
@@ -226,7 +228,7 @@ def test_every_entry_can_be_built_at_every_scale(name, tmp_path):
     for measurement in measurements:
         assert measurement.labels == study.ALL or measurement.labels in scale.finetune
     for options in {m.pretraining for m in measurements} - {None}:
-        cfg = training.pretraining_config(site, options, 0)
+        cfg = pretraining.pretraining_config(site, options, 0)
         with torch.device('meta'):
             MODELS.build({k: v for k, v in cfg.model.items() if k != 'data_preprocessor'})
     assert compute.equal_compute_epochs(site, study.DEFAULT, 20) > scale.finetune[20].epochs
@@ -274,9 +276,9 @@ def test_plan_counts_what_is_not_there_yet(site, monkeypatch):
     of_pretraining = 2 + 4 * 5 * 1.0  # 4 epochs of 5 steps
     assert ours.seconds([(tuned, 0)]) == pytest.approx(of_pretraining + of_tuning)
     assert ours.seconds([(tuned, 0)] * 2) == pytest.approx(of_pretraining + 2 * of_tuning)
-    cheaper = study.Measurement('finetune', training.Pretraining(ratio=0.9))
+    cheaper = study.Measurement('finetune', pretraining.Pretraining(ratio=0.9))
     assert ours.seconds([(cheaper, 0)]) == pytest.approx(of_pretraining + of_tuning)
-    dearer = study.Measurement('finetune', training.Pretraining(ratio=0.5))
+    dearer = study.Measurement('finetune', pretraining.Pretraining(ratio=0.5))
     assert ours.seconds([(dearer, 0)]) > of_pretraining + of_tuning
 
     rows = [(e, s) for e in study.STUDY if e.question == 'compute' for s in (0, 1)]
@@ -326,7 +328,7 @@ def test_two_sets_of_labels_tell_nothing_of_each_other():
             scenes.THINGS[clips.thing_of(i)][0]
             == scenes.PHOTOGRAPHS[clips.label_of(i, 'appearance')]
         )
-    picked = training.pick_labelled(SCALES['tokens'], 20, 0, 'appearance')
+    picked = finetuning.pick_labelled(SCALES['tokens'], 20, 0, 'appearance')
     found = Counter(clips.label_of(i, 'appearance') for i in picked)
     assert set(found.values()) == {20} and len(found) == len(scenes.PHOTOGRAPHS)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from statistics import median
 
 import psutil
 import pytest
@@ -104,3 +105,31 @@ def test_two_thousand_videos_out_of_shards(tmp_path, make_clip):
     assert last['videos'] == STEPS
     assert last['rss_mib'][0] < 1.01 * warm['rss_mib'][0]
     assert last['descriptors'] == warm['descriptors']
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('load', [dict(), dict(cut_on_device=True)])
+def test_two_thousand_prepared_videos(tmp_path, make_clip, load):
+    """Two workers; 16 videos of the size that prepared ones have, again and again."""
+    for number in range(16):
+        width = 340 if number % 2 else 454
+        path = tmp_path / f'{number}.mp4'
+        make_clip(path, num_frames=75, fps=8, gop=16, width=width, height=256, codec='mpeg4')
+    pipeline = [
+        dict(type='LoadClips', num_clips=4, **load),
+        dict(type='ClipRandomResizedCrop', size=224),
+        dict(type='PackClips'),
+    ]
+    loader = TimedLoader(
+        VideoDataset(data_root=str(tmp_path), pipeline=pipeline, test_mode=True), workers=2
+    )
+    points = soak(loader, 16, STEPS, 0)
+    for point in points:
+        print(point)
+    assert points[-1]['videos'] == STEPS
+    # What a worker holds varies with the sample that it has just made.
+    warm, end = (
+        median(sum(point['rss_mib']) for point in part) for part in (points[1:6], points[-5:])
+    )
+    assert end < 1.02 * warm
+    assert points[-1]['descriptors'] == points[1]['descriptors']

@@ -106,12 +106,23 @@ def test_prepared_videos_stand_beside_the_originals(benchmark, clips, tmp_path, 
     args += ['--videos', str(tmp_path / 'original'), '--prepared', str(tmp_path / 'prepared')]
     with pytest.raises(SystemExit, match=r'--prepared: .*a\.mp4 is not there'):
         benchmark.main(args)
-    shutil.copy(clips['plain'], tmp_path / 'prepared' / 'sub' / 'a.mp4')
-    benchmark.main(args)
+    made = tmp_path / 'prepared' / 'sub' / 'a.mp4'
+    shutil.copy(clips['plain'], made)
+    settings = dict(short_side=256, fps=None, codec='h264', quality=21, key_frames=16)
+    (tmp_path / 'prepared' / 'prepared.json').write_text(json.dumps(settings))
+    benchmark.main([*args, '--window', '3'])
     figures = json.loads(out.read_text())
-    assert {'prepared', 'uncut'} <= set(figures['loaders']) and figures['cpu_time']
+    names = {'prepared', 'prepared_uncut', 'prepared_window'}
+    assert names <= set(figures['loaders']) and figures['cpu_time']
+    assert figures['prepared']['mb'][1] == made.stat().st_size / 1e6
+    assert 30 < figures['prepared']['psnr'][0] <= 68.2
     told = capsys.readouterr().out
-    assert 'ours, prepared, cut on device' in told and 'processor time' in told
+    assert 'ours, prepared, cut on the device' in told and 'processor time' in told
+    assert 'the same, window=3' in told and 'PSNR at 224 pixels' in told
+    over = 1 / figures['loaders']['prepared']['ours_over_this']
+    assert re.search(rf'^ours, prepared +[\d.]+ +{over:.2f}', told, re.MULTILINE)
+    with pytest.raises(SystemExit, match='--window goes with --prepared'):
+        benchmark.main([CONFIG, '--window', '3'])
     with pytest.raises(SystemExit, match='--prepared goes with --videos FOLDER'):
         benchmark.main([CONFIG, '--prepared', str(tmp_path), '--videos', str(clips['plain'])])
 

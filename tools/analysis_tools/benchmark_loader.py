@@ -8,8 +8,8 @@ In turn, run after run, the same samples are read by workers with
               frames that nothing refers to, where the decoder can, and may pass it)
   mmaction2   its own dataset and pipeline for the same job, if it is installed
   whole file  ours, but decoding the whole file for every clip
-  prepared    ours on the same videos as prepare_videos.py has written them (--prepared), and the
-              same with LoadClips(cut_on_device=True)
+  prepared    ours on the same videos as prepare_videos.py has written them (--prepared), the same
+              with LoadClips(cut_on_device=True), and with clips out of one window (--window)
 
 Then the transforms are timed one by one in this process. Rates are medians over the runs, ratios
 are medians of the ratios within a run. A run that is not counted comes first, so files come from
@@ -48,6 +48,7 @@ from mmmae_st.fileio.video_writer import write_video
 from mmmae_st.registry import type_name
 
 try:
+    from loader_benchmark import prepared as prepared_videos
     from loader_benchmark.mmaction2 import DELIMITER, UnavailableError, mmaction_dataset
     from loader_benchmark.references import VideoInfo, span_dataset, whole_file_dataset
     from loader_benchmark.timing import (
@@ -82,6 +83,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--prepared', metavar='FOLDER', help='the folder given by --videos, prepared'
+    )
+    parser.add_argument(
+        '--window',
+        type=float,
+        metavar='SECONDS',
+        help='with --prepared: also all clips of a video out of such a window, cut on the device',
     )
     parser.add_argument(
         '--cpu-time',
@@ -141,6 +148,7 @@ def build_dataset(
     repeats: int | None,
     backend: str | None,
     cut_on_device: bool = False,
+    window: float | None = None,
 ) -> VideoDataset:
     """The training dataset of the config on other files.
 
@@ -163,6 +171,8 @@ def build_dataset(
         pipeline[0]['backend'] = backend
     if cut_on_device:
         pipeline[0]['cut_on_device'] = True
+    if window is not None:
+        pipeline[0]['window'] = window
     init_default_scope(cfg.get('default_scope', 'mmmae_st'))
     dataset = DATASETS.build(
         dict(
@@ -196,10 +206,16 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
         left_out['mmaction2'] = str(reason)
     datasets['whole_file'] = whole_file_dataset(dataset, infos)
     if args.prepared:
-        prepared = write_list(folder / 'prepared.txt', prepared_files(args, files))
-        for name, uncut in dict(prepared=False, uncut=True).items():
-            datasets[name] = build_dataset(cfg, prepared, args.repeats, args.backend, uncut)
-        labels.update(prepared='ours, prepared', uncut='ours, prepared, cut on device')
+        made = prepared_videos.prepared_files(files, args.videos, args.prepared)
+        compared = prepared_videos.compare(files, made, args.prepared)
+        prepared_list = write_list(folder / 'prepared.txt', made)
+        kinds = dict(prepared=(False, None), prepared_uncut=(True, None))
+        labels.update(prepared='ours, prepared', prepared_uncut='ours, prepared, cut on the device')
+        if args.window is not None:
+            kinds['prepared_window'] = (True, args.window)
+            labels['prepared_window'] = f'the same, window={args.window:g}'
+        for name, kind in kinds.items():
+            datasets[name] = build_dataset(cfg, prepared_list, args.repeats, args.backend, *kind)
 
     one_thread()
     try:  # every file is read here once
@@ -230,6 +246,8 @@ def measure(args: argparse.Namespace, files: list[str], folder: Path) -> dict:
     )
     for name, row in figures['loaders'].items():
         row['label'] = labels[name]
+    if args.prepared:
+        figures['prepared'] = compared
     if args.soak:
         figures['soak'] = soak(loaders['ours'], len(files), args.soak, (args.runs + 1) * args.num)
     return figures
@@ -239,25 +257,6 @@ def write_list(path: Path, files: list[str]) -> str:
     """Write a list that both datasets read; returns its path."""
     path.write_text(''.join(f'{file}{DELIMITER}0\n' for file in files))
     return str(path)
-
-
-def prepared_files(args: argparse.Namespace, files: list[str]) -> list[str]:
-    """What the files have become in ``--prepared``.
-
-    Raises:
-        ValueError: ``--videos`` is not one folder.
-        FileNotFoundError: A file has not been prepared.
-    """
-    if not args.videos or len(args.videos) != 1 or not os.path.isdir(args.videos[0]):
-        raise ValueError('--prepared goes with --videos FOLDER, the folder that was prepared')
-    found = []
-    for file in files:
-        below = os.path.relpath(file, os.path.abspath(args.videos[0]))
-        found.append(os.path.abspath(os.path.join(args.prepared, below)))
-        found[-1] = os.path.splitext(found[-1])[0] + '.mp4'
-        if not os.path.isfile(found[-1]):
-            raise FileNotFoundError(f'--prepared: {found[-1]} is not there')
-    return found
 
 
 def machine() -> dict:
@@ -300,6 +299,8 @@ def report(figures: dict) -> None:
         )
     for name, reason in figures['left_out'].items():
         print(f'{name:34} not run: {reason}')
+    if 'prepared' in figures:
+        prepared_videos.report(figures['loaders'], figures['prepared'])
     print(f'\n{"in this process":34} {"ms/video":>8} {"share":>8}')
     for row in figures['transforms']:
         print(f'{row["name"]:34} {row["milliseconds"]:8.2f} {row["share"]:8.1%}')
@@ -330,6 +331,8 @@ def main(argv: list[str] | None = None) -> None:
             value = getattr(args, name)
             if value is not None and value < bound:
                 raise ValueError(f'--{name} must be at least {bound}, got {value}')
+        if args.window is not None and not args.prepared:
+            raise ValueError('--window goes with --prepared')
         with tempfile.TemporaryDirectory() as folder:
             if args.videos:
                 files = find_videos(args.videos, args.num)

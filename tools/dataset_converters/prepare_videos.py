@@ -36,7 +36,7 @@ from encoding import CODECS, FrameFolder, Job, Settings, run
 from manifest import Manifest, require_same_settings
 from needs import Needs, add_needs_argument, needs_of_config, what_repeats
 from packing import pack_folder
-from trial import PIPELINE, spread, try_out
+from trial import PIPELINE, duration, spread, try_out
 
 from mmmae_st.command_line import short_errors
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
@@ -139,7 +139,7 @@ def make(jobs: dict[str, Job], manifest: Manifest, args: argparse.Namespace) -> 
             seconds = (time.monotonic() - begin) / len(first)
             bytes_needed = len(rest) * each * (1 + _packs_beside(args))
             needed = require_space(args.target, bytes_needed, f'the other {len(rest)} videos')
-            print(f'{needed}, and {len(rest) * seconds / 3600:.2g} hours')
+            print(f'{needed}, and {duration(len(rest) * seconds)}')
     return failures
 
 

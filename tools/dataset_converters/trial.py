@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 from decoding import Scaler, at_rate, new_size, pictures, upright_size
@@ -42,6 +43,7 @@ def try_out(jobs: Sequence[Job], number: int, workers: int, timeout: float, pipe
             raise ValueError(
                 f'none of {len(tried)} videos can be read, the first: {outcomes[0].error}'
             )
+        print('\nreading clips and comparing frames ...', flush=True)
         return _report(made, outcomes, seconds * len(jobs), len(jobs), workers, pipeline)
 
 
@@ -70,11 +72,16 @@ def _report(
         f'{f"PSNR at {COMPARED_SIDE} pixels, dB":34}{"":10}{np.mean(likeness):10.1f}  '
         f'least {min(likeness):.1f}',
         f'{"GB of all videos":34}{before * total / 1e3:10.3g}{after * total / 1e3:10.3g}',
-        f'all would take {seconds / 3600:.2g} hours with {workers} workers',
+        f'all would take {duration(seconds)} with {workers} workers',
     ]
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     lines += [f'unreadable: {outcome.task.source}: {outcome.error}' for outcome in failed]
     return '\n'.join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Days, hours, minutes and seconds."""
+    return f'{timedelta(seconds=round(seconds))} (h:mm:ss)'
 
 
 def size_of(path: str) -> int:

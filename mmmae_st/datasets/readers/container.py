@@ -74,7 +74,9 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     lies between (a horizon straightened by a degree) would need pixels that the file does not hold.
     """
     try:
-        side_data = cast(SideDataContainer, frame.side_data)  # PyAV's own annotation is wrong
+        # frame.side_data would keep what it gives, which refers to the frame: a circle, so that
+        # pictures would fill the memory until Python looks for circles, and leave it in pieces.
+        side_data = SideDataContainer(frame)  # type: ignore[call-arg]
     except ValueError:  # beside data of a kind that PyAV does not know, it tells the angle only
         return Orientation(False, round(frame.rotation / 90) % 4)
     if Type.DISPLAYMATRIX not in side_data:

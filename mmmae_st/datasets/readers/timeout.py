@@ -52,3 +52,5 @@ def call_with_timeout(function: Callable[[], Result], timeout: float) -> Result:
     except FutureTimeoutError:  # not the built-in one before Python 3.11
         _local.helper = None
         raise VideoReadError(f'not decoded within {timeout} s') from None
+    finally:
+        del future  # it holds the error, which refers to this call: a circle, with frames in it

@@ -140,19 +140,23 @@ def time_loaders(
 
 
 def summarise(rates: dict[str, list[float]], repeats: int) -> dict[str, dict]:
-    """Medians over the runs, and of the ratios of the first loader to each other in a run.
+    """Medians over the runs, of rates and of ratios within a run.
 
     Args:
         rates: Videos per second of each run by name.
         repeats: Clips of a video.
     """
     ours = next(iter(rates.values()))
+    theirs = rates.get('mmaction2')
     return {
         name: dict(
             videos_per_second=median(values),
             clips_per_second=repeats * median(values),
             slowest_fastest=[min(values), max(values)],
             ours_over_this=median(a / b for a, b in zip(ours, values, strict=True)),
+            over_mmaction2=median(a / b for a, b in zip(values, theirs, strict=True))
+            if theirs
+            else None,
         )
         for name, values in rates.items()
     }
