@@ -16,8 +16,14 @@ import importlib
 import importlib.util
 from typing import Any
 
+from mmmae_st.compat.versions import version_of
+
 MISSING_MMACTION = 'detection needs mmaction2, which is not installed: pip install mmaction2==1.2.0'
 MISSING_MMDET = 'detection needs mmdet, which is not installed: pip install mmdet==3.3.0'
+TWO_MMDETS = (
+    'mmdet and onedl-mmdetection are installed together and overwrite each other: '
+    'pip uninstall -y mmdet onedl-mmdetection && pip install mmdet==3.3.0'
+)
 MISSING_OPS = (
     'detection needs mmcv with compiled operations, and this one has none ({cause}): '
     'pip uninstall -y mmcv mmcv-lite; pip install "setuptools<81" ninja && '
@@ -29,13 +35,15 @@ def require_detection() -> None:
     """Import what detection needs; afterwards mmdet's registry knows ``AVARoIHead`` and the rest.
 
     Raises:
-        RuntimeError: If mmaction2, mmdet or mmcv's operations are missing; the message holds the
-            command that installs them. (Not an ImportError, which mmengine would bury under its
+        RuntimeError: If mmaction2, mmdet or mmcv's operations are missing, or mmdet is there twice;
+            the message holds the command that mends it. (Not an ImportError, which mmengine would bury under its
             advice about ``PYTHONPATH`` when it meets one in ``custom_imports``.)
     """
     for package, message in (('mmaction', MISSING_MMACTION), ('mmdet', MISSING_MMDET)):
         if importlib.util.find_spec(package) is None:
             raise RuntimeError(message)
+    if version_of('mmdet') and version_of('onedl-mmdetection'):
+        raise RuntimeError(TWO_MMDETS)
     try:
         importlib.import_module('mmcv.ops')
     except ImportError as error:

@@ -55,6 +55,14 @@ def test_message_names_what_is_missing_and_the_command(missing):
     assert command in message
 
 
+def test_two_packages_of_the_same_module_are_refused(monkeypatch):
+    from mmmae_st.compat import mmdet
+
+    monkeypatch.setattr(mmdet, 'version_of', lambda package: '3.3.0')
+    with pytest.raises(RuntimeError, match='mmdet and onedl-mmdetection are installed together'):
+        mmdet.require_detection()
+
+
 def test_config_says_the_same(missing):
     """mmengine passes the message on; an ImportError it would replace by one about PYTHONPATH."""
     with pytest.raises(RuntimeError, match=r'^detection needs '):
