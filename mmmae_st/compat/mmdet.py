@@ -36,8 +36,8 @@ def require_detection() -> None:
 
     Raises:
         RuntimeError: If mmaction2, mmdet or mmcv's operations are missing, or mmdet is there twice;
-            the message holds the command that mends it. (Not an ImportError, which mmengine would bury under its
-            advice about ``PYTHONPATH`` when it meets one in ``custom_imports``.)
+            the message holds the command that mends it. (Not an ImportError, which mmengine would
+            bury under its advice about ``PYTHONPATH`` when it meets one in ``custom_imports``.)
     """
     for package, message in (('mmaction', MISSING_MMACTION), ('mmdet', MISSING_MMDET)):
         if importlib.util.find_spec(package) is None:
