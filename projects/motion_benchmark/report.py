@@ -72,7 +72,8 @@ def collect(site: Site, scale_name: str) -> dict[str, Any]:
     that were not run.
     """
     rows = []
-    for entry in STUDY:
+    asked = {q.name for q in QUESTIONS if site.scale.clips.appearances or not q.needs_appearances}
+    for entry in (entry for entry in STUDY if entry.question in asked):
         found = {seed: read_row(site, entry, seed) for seed in site.scale.seeds}
         done = {seed: figures for seed, figures in found.items() if figures is not None}
         metrics = {}
@@ -108,6 +109,8 @@ def markdown(results: dict[str, Any]) -> str:
     for question in QUESTIONS:
         rows = [row for row in results['rows'] if row['question'] == question.name]
         measured = {name for row in rows for name in row['metrics']}
+        if not rows:
+            continue
         names = [name for name in METRICS if name in measured]
         lines += ['', f'**{question.title}.** Expected: {question.claim}.', '']
         if not names:

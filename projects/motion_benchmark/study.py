@@ -20,11 +20,13 @@ class Question:
         name: Key, and name of the plot's file.
         title: What is asked.
         claim: What the paper leads to expect.
+        needs_appearances: Asked only where clips have both sets of labels.
     """
 
     name: str
     title: str
     claim: str
+    needs_appearances: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,14 @@ QUESTIONS = (
         'headline',
         'How things move and what they are: 20 labels per class, and frozen features',
         'pretraining beats scratch, also at equal compute; random beats frame; 90 % is best',
+        needs_appearances=True,
     ),
-    Question('progress', 'Frozen features along the pretraining', 'they get better to the end'),
+    Question(
+        'progress',
+        'Frozen features along the pretraining',
+        'they get better to the end',
+        needs_appearances=True,
+    ),
 )
 
 
