@@ -1,5 +1,6 @@
 """Tiny real clips, written once per test session with PyAV, and the marker of long tests."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,8 @@ pytest_plugins = ['support.hardware', 'support.recognition', 'support.smoke_runs
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
+    # Started in the background by a shell, processes ignore Ctrl-C, and so do those of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
