@@ -65,6 +65,12 @@ def test_a_reader_that_has_seen_enough_is_no_error(unbuffered):
     assert result.stderr == b''
 
 
+def test_a_program_without_output_ends_quietly():
+    command = f'{sys.executable} -m mmmae_st --version >&-'
+    result = subprocess.run(['bash', '-c', command], capture_output=True)
+    assert result.returncode == 0 and result.stderr == b''
+
+
 @pytest.mark.parametrize('name', ['train', 'flops', 'check', 'info'])
 def test_a_command_has_its_own_help_and_name(call, name):
     code, out = call(name, '--help')

@@ -12,13 +12,17 @@ def drop_unread_output() -> bool:
     Returns:
         Whether the reader is gone.
     """
+    try:
+        number = sys.stdout.fileno()
+    except (AttributeError, ValueError):  # None where a program is started without; or no file
+        return False
     with suppress(BrokenPipeError):
         sys.stdout.flush()
     output = select.poll()
-    output.register(sys.stdout.fileno(), 0)
+    output.register(number, 0)
     if not any(event & select.POLLERR for _, event in output.poll(0)):
         return False
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, number)
     os.close(nowhere)
     return True

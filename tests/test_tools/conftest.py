@@ -47,3 +47,21 @@ class Converters:
 def converter(monkeypatch: pytest.MonkeyPatch) -> Converters:
     """Load or run a tool of tools/dataset_converters by its name."""
     return Converters(monkeypatch)
+
+
+@pytest.fixture
+def prepare(converter: Converters) -> Callable[..., Any]:
+    """Run prepare_videos.py on two folders."""
+
+    def run(source: Path, target: Path, *args: Any) -> Any:
+        return converter.run('prepare_videos', source, target, '--workers', 2, *args)
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder for videos."""
+    folder = tmp_path / 'source'
+    folder.mkdir()
+    return folder
