@@ -26,6 +26,8 @@ BY_EPOCH = (
     'default_hooks.checkpoint.max_keep_ckpts=-1',
 )
 
+NO_VALIDATION = 'train_cfg.val_interval=50'  # a signal from outside shall not come during one
+
 
 def stopped_at(run: runs.Run) -> int:
     return int(re.search(r'stopped after iteration (\d+)', run.output())[1])
@@ -48,7 +50,7 @@ def finish(config: Path, folder: Path, world_size: int = 1, *options: str) -> No
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_in_mid_epoch_and_stops(config, tmp_path, number, code):
     work_dir = tmp_path / 'run'
-    run = runs.start(config, work_dir, *BY_EPOCH, 'train_dataloader.num_workers=1')
+    run = runs.start(config, work_dir, *BY_EPOCH, NO_VALIDATION, 'train_dataloader.num_workers=1')
     wait_for_iteration(work_dir, 5)
     os.killpg(run.processes[0].pid, number)  # as Ctrl-C and srun do: loader workers as well
     assert run.wait() == [code], run.output()
@@ -63,7 +65,7 @@ def test_a_signal_saves_in_mid_epoch_and_stops(config, tmp_path, number, code):
 
 def test_a_signal_to_one_process_stops_both(config, tmp_path):
     work_dir = tmp_path / 'run'
-    run = runs.start(config, work_dir, *BY_EPOCH, world_size=2)
+    run = runs.start(config, work_dir, *BY_EPOCH, NO_VALIDATION, world_size=2)
     wait_for_iteration(work_dir, 2)
     os.kill(run.processes[1].pid, signal.SIGTERM)
     assert run.wait() == [143, 143], run.output()
@@ -113,7 +115,7 @@ def test_a_signal_in_validation_ends_it_at_once_and_nothing_is_lost(config, tmp_
 
 
 def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
-    options = ('optim_wrapper.accumulative_counts=4',)
+    options = ('optim_wrapper.accumulative_counts=4', NO_VALIDATION)
     run = runs.start(config, tmp_path / 'run', *BY_EPOCH, *options)
     wait_for_iteration(tmp_path / 'run', 5)
     run.kill(signal.SIGTERM)

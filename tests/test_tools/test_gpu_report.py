@@ -20,9 +20,11 @@ from gpu_report.__main__ import main
 from gpu_report.notes import Notes
 from gpu_report.plan import Place, Section, Task, choose
 from gpu_report.report import Report
-from gpu_report.study import ARCHIVE
+from gpu_report.study import ARCHIVE, pack
 from gpu_report.syncs import SyncWatch
 from torch.autograd import DeviceType
+
+from mmmae_st.fileio.atomic_file import write_whole
 
 ROOT = Path(__file__).parents[2]
 APART = ('works/distributed', 'works/sharded', 'study')  # start more Pythons: the slow test
@@ -120,6 +122,18 @@ def measurements(out):
         found = {name: archive.read(name) for name in archive.namelist() if name.endswith('.json')}
     assert found
     return found
+
+
+def test_results_are_packed_when_they_are_whole(tmp_path):
+    results, packed = tmp_path / 'results', []
+    for name in ('.b.incomplete.json', 'a.json', '.c.json.lock', 'b.json'):
+        write_whole(results / name, name)
+        if name == 'b.json':
+            os.utime(results / name, (1e9, 1e9))  # written long before it got its name
+        pack(results, tmp_path)
+        if (tmp_path / ARCHIVE).exists():
+            packed.append(sorted(measurements(tmp_path)))
+    assert packed == [['a.json'], ['a.json'], ['a.json', 'b.json']]
 
 
 def test_list_and_unknown_names(tmp_path, capsys):

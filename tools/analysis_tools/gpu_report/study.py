@@ -2,13 +2,15 @@
 
 import json
 import math
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
+
+from mmmae_st.fileio.atomic_file import written_whole
 
 from .notes import Notes
 from .plan import ROOT, Place, Section, Task
@@ -52,12 +54,16 @@ def run_study(place: Place, notes: Notes) -> None:
 
 def pack(results: Path, out: Path) -> None:
     """Bring the finished measurements out as one file, when there are new ones."""
-    files = sorted(results.glob('*.json'))
+    files = {path.name: path for path in results.glob('[!.]*.json')}  # not what is being written
     archive = out / ARCHIVE
-    newest = max((path.stat().st_mtime for path in files), default=0.0)
-    if newest and (not archive.exists() or archive.stat().st_mtime < newest):
-        made = shutil.make_archive(str(out / f'.{archive.stem}'), 'zip', results)
-        os.replace(made, archive)
+    packed: list[str] = []
+    if archive.exists():
+        with zipfile.ZipFile(archive) as file:
+            packed = file.namelist()
+    if files.keys() - set(packed):
+        with written_whole(archive) as temporary, zipfile.ZipFile(temporary, 'w') as file:
+            for name, path in sorted(files.items()):
+                file.write(path, name)
 
 
 SECTION = Section(
