@@ -1,6 +1,8 @@
 """Tiny real clips, written once per test session with PyAV, and the marker of long tests."""
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
     # Started in the background by a shell, processes ignore Ctrl-C, and so do those of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Each Python that a test starts would compile all that it imports, which takes most of its time.
+    if os.environ.pop('PYTHONDONTWRITEBYTECODE', None):
+        os.environ['PYTHONPYCACHEPREFIX'] = str(Path(sys.prefix, 'bytecode'))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
