@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
     # Started in the background by a shell, processes ignore Ctrl-C, and so do those of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Each Python that a test starts would compile all that it imports, which takes most of its time.
+    # A Python that a test starts would compile what it imports, which is most of its time.
     if os.environ.pop('PYTHONDONTWRITEBYTECODE', None):
         os.environ['PYTHONPYCACHEPREFIX'] = str(Path(sys.prefix, 'bytecode'))
 
@@ -30,6 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker('long'):
                 item.add_marker(pytest.mark.skip(reason='takes minutes; run with -m long'))
+    # Files with slow tests first, or one of them would keep a single process busy at the end.
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def write_clip(

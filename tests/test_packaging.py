@@ -1,5 +1,6 @@
 """What is installed: the wheel, the editable install, the pinned files."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,8 @@ CONFIG = 'mae_st_vitl_k400.py'
 GET_CONFIG = f"""
 import mmmae_st
 from mmengine.hub import get_config
+
+pytestmark = pytest.mark.slow
 cfg = get_config('mmmae_st::{CONFIG}')
 assert cfg.model.type == 'SpatiotemporalMAE', cfg.model
 print(mmmae_st.__file__)
@@ -28,12 +31,13 @@ print(mmmae_st.__file__)
 
 
 def call_python(python, *args, cwd):
+    bytecode = {key: os.environ[key] for key in os.environ if key == 'PYTHONPYCACHEPREFIX'}
     return subprocess.run(
         [str(python), *map(str, args)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={'PATH': '/usr/bin'},
+        env={'PATH': '/usr/bin', **bytecode},
     )
 
 

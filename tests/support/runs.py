@@ -240,18 +240,36 @@ def die_inside_save(number: int, share: float) -> None:
     AtomicBackend.put = dying_put
 
 
-def fail_on_rank(rank: int, number: int) -> None:
-    """Saboteur: an error in one process, at iteration ``number``."""
+def before_iteration(number: int, rank: int, act: Callable[[], None]) -> None:
+    """Let one process do something right before iteration ``number``."""
     from mmengine.runner import EpochBasedTrainLoop
 
     step = EpochBasedTrainLoop.run_iter
 
     def run_iter(self, idx, data_batch):
         if os.environ['RANK'] == str(rank) and self.iter == number:
-            raise ZeroDivisionError('the cause of it all')
+            act()
         step(self, idx, data_batch)
 
     EpochBasedTrainLoop.run_iter = run_iter
+
+
+def fail_on_rank(rank: int, number: int) -> None:
+    """Saboteur: an error in one process, at iteration ``number``."""
+
+    def fail() -> None:
+        raise ZeroDivisionError('the cause of it all')
+
+    before_iteration(number, rank, fail)
+
+
+def signal_at(number: int, iteration: int, rank: int = 0, group: bool = False) -> None:
+    """Saboteur: a signal to one process, or to its loader workers as well, in an iteration.
+
+    A signal that the test sends comes when the machine has time, which may be after the run.
+    """
+    send = os.killpg if group else os.kill
+    before_iteration(iteration, rank, lambda: send(os.getpid(), number))
 
 
 def die_before_pointer(number: int) -> None:

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from support import runs
 
 ROOT = Path(__file__).parents[2]

@@ -10,6 +10,8 @@ import torch
 from support.runs import free_port
 from support.smoke_runs import ROOT, call_train, files, scalars, start, train
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_process_writes_checkpoint_logs_and_pictures(data_root, tmp_path):
     result = call_train('--amp', data_root=data_root, work_dir=tmp_path)
@@ -71,10 +73,20 @@ def test_two_processes_then_resume_equals_one_long_run(two_nodes, data_root, tmp
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_compiled_model_gives_the_same_losses(data_root, tmp_path):
+@pytest.mark.parametrize(
+    'option',
+    [
+        'compile.backend=aot_eager',  # all but the code that PyTorch writes for the graph
+        pytest.param('compile=True', marks=pytest.mark.long),
+    ],
+)
+def test_compiled_model_gives_the_same_losses(data_root, tmp_path, option):
     losses = []
-    for name, options in (('eager', []), ('compiled', ['compile=True'])):
-        train('train_cfg.max_epochs=1', *options, data_root=data_root, work_dir=tmp_path / name)
+    for name, options in (('eager', []), ('compiled', [option])):
+        said = train(
+            'train_cfg.max_epochs=1', *options, data_root=data_root, work_dir=tmp_path / name
+        )
+        assert ('Model has been "compiled"' in said) == bool(options)
         losses.append([row['loss'] for row in scalars(tmp_path / name)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

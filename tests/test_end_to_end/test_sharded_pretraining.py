@@ -4,6 +4,8 @@ import pytest
 import torch
 from support.smoke_runs import ROOT, SMOKE, scalars, train
 
+pytestmark = pytest.mark.slow
+
 OURS = ROOT / 'configs/mae_st_vith_k400_fsdp.py'
 # A limit that every step meets, so that a norm over a part of the gradient would show.
 OPTIONS = ('optim_wrapper.clip_grad.max_norm=0.02', 'optim_wrapper.optimizer.weight_decay=5.0')

@@ -19,16 +19,7 @@ default_hooks['checkpoint'].update(interval=25)
 
 def delete_at(iteration: int, path: str) -> None:
     """Saboteur: a video disappears while the run goes on."""
-    from mmengine.runner import EpochBasedTrainLoop
-
-    step = EpochBasedTrainLoop.run_iter
-
-    def run_iter(self, idx, data_batch):
-        if self.iter == iteration:
-            os.remove(path)
-        step(self, idx, data_batch)
-
-    EpochBasedTrainLoop.run_iter = run_iter
+    runs.before_iteration(iteration, 0, partial(os.remove, path))
 
 
 @pytest.fixture(scope='module')

@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compile_once(folder: Path) -> None:
-    """Where packages were installed without bytecode, let the processes that follow share theirs."""
+    """Where packages came without bytecode, let the processes that follow share theirs."""
     spec = find_spec('torch')
     if spec and spec.cached and not Path(spec.cached).exists():
         os.environ['PYTHONPYCACHEPREFIX'] = str(folder)
