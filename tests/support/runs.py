@@ -41,7 +41,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server must have no threads
 _server = multiprocessing.get_context('forkserver')
 _server.set_forkserver_preload(
     [f'mmmae_st.{name}' for name in ('engine', 'models', 'datasets', 'evaluation')]
-    + ['matplotlib.pyplot', 'yapf.yapflib.yapf_api']
+    + ['matplotlib.pyplot', 'yapf.yapflib.yapf_api', 'scipy.optimize', 'scipy.stats']
 )
 
 
@@ -174,6 +174,7 @@ def _run(
     for function in before:
         function()
     if script.endswith('.py'):
+        sys.path.insert(0, str((ROOT / script).parent))  # as Python does
         runpy.run_path(str(ROOT / script), run_name='__main__')
     else:
         runpy.run_module(script, run_name='__main__', alter_sys=True)
