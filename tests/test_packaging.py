@@ -17,13 +17,13 @@ from support.source import copy_source
 import mmmae_st
 from mmmae_st.compat.versions import MMCV_RANGE, RULES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CONFIG = 'mae_st_vitl_k400.py'
 GET_CONFIG = f"""
 import mmmae_st
 from mmengine.hub import get_config
-
-pytestmark = pytest.mark.slow
 cfg = get_config('mmmae_st::{CONFIG}')
 assert cfg.model.type == 'SpatiotemporalMAE', cfg.model
 print(mmmae_st.__file__)
