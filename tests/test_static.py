@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # mypy, where it has no cache
+
 ROOT = Path(__file__).parents[1]
 
 

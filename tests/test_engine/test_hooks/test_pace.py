@@ -91,18 +91,21 @@ def lines_of(tmp_path, hook, **args):
 
 
 def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
+    began, took = time.monotonic(), []
+
     def slow(step):
         time.sleep(0.5 if step == 0 else 0)
+        took.append(time.monotonic() - began)
         return 1.0
 
     before = set(threading.enumerate())
     said = lines_of(tmp_path, PaceHook(patience=0.1), losses=slow)
     waiting = [text for thread, text in said if thread == 'pace']
-    assert 2 <= len(waiting) <= 5
+    assert 2 <= len(waiting) <= took[0] / 0.1 + 2
     assert re.match(
-        r'No step after \d+ s: the first batch came after 0\.\d s, .* so far', waiting[0]
+        r'No step after \d+ s: the first batch came after \d+\.\d s, .* so far', waiting[-1]
     )
-    assert 'an epoch of 10 steps takes' in waiting[0]
+    assert 'an epoch of 10 steps takes' in waiting[-1]
     for thread in set(threading.enumerate()) - before:
         if thread.name == 'pace':
             thread.join(timeout=5)
@@ -111,7 +114,7 @@ def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
 
 class SlowNumbers(Numbers):
     def __getitem__(self, index):
-        time.sleep(0.3)
+        time.sleep(0.6)
         return super().__getitem__(index)
 
 
