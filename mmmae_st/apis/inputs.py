@@ -175,8 +175,21 @@ def middle_clip(clips: Tensor) -> np.ndarray:
 
 
 def to_cuda_if_any(device: str | torch.device | None) -> torch.device:
-    """The device asked for; without one the GPU if there is any, else the CPU."""
-    return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    """The device asked for; without one the GPU if there is any, else the CPU.
+
+    Raises:
+        ValueError: If there is no such device here.
+    """
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    try:
+        chosen = torch.device(device or ('cuda' if number else 'cpu'))
+    except RuntimeError as error:  # names thirty kinds, most of them not in this build
+        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:0', got {device!r}") from error
+    if chosen.type == 'cuda' and (chosen.index or 0) >= number:
+        raise ValueError(
+            f"device {device!r}: PyTorch sees {number} GPUs here; 'cpu' works anywhere"
+        )
+    return chosen
 
 
 def progress_bar(name: str, unit: str, total: int | None, is_shown: bool) -> tqdm:
