@@ -4,7 +4,7 @@ Dimensions: N clips, R views of a video, T H W frames and pixels.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,7 +24,7 @@ from mmmae_st.datasets.transforms.frame_sampling import segment_frames
 from mmmae_st.models import SpacetimeViT
 
 Item: TypeAlias = str | Path | np.ndarray | Tensor
-Inputs: TypeAlias = Item | Sequence[Item]
+Inputs: TypeAlias = Item | Iterable[Item]
 Step: TypeAlias = Callable[[dict], dict | None]
 
 
@@ -51,7 +51,7 @@ def find_inputs(inputs: Inputs) -> list[VideoInput]:
 
     Args:
         inputs: Path of a video, folder of videos (sub-folders included), frames (T, H, W, 3) or
-            (N, T, H, W, 3) uint8 RGB as array or tensor, or a list or tuple of any of these.
+            (N, T, H, W, 3) uint8 RGB as array or tensor, or a list, tuple or iterator of these.
 
     Raises:
         FileNotFoundError: If the only path does not exist.
@@ -60,7 +60,7 @@ def find_inputs(inputs: Inputs) -> list[VideoInput]:
     if isinstance(inputs, (str, Path)) and '://' not in str(inputs) and not os.path.exists(inputs):
         raise FileNotFoundError(f'video {inputs} does not exist')
     found: list[VideoInput] = []
-    for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
+    for item in inputs if isinstance(inputs, (list, tuple, Iterator)) else [inputs]:
         if isinstance(item, (str, Path)):
             found += _of_path(str(item))
         else:

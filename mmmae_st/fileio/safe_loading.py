@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from safetensors.torch import load_file
 
-from mmmae_st.fileio.hub_files import SCHEME, hub_file
+from mmmae_st.fileio.hub_files import SCHEME, WEIGHTS, hub_file
 
 
 class CheckpointError(ValueError):
@@ -62,11 +62,15 @@ def load_plain(
 def existing_file(path: str | Path) -> Path:
     """The path of a file that is there and holds something.
 
+    Of a folder of ``save_pretrained``, ``model.safetensors``.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is a folder or empty.
+        ValueError: If it is another folder or empty.
     """
     path = Path(path)
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS
     if not path.exists():
         raise NoCheckpointError(f'checkpoint {path} does not exist')
     if path.is_dir():
