@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support import runs
 from support.runs import assert_same_run, wait_for_iteration
 from support.scripted import Numbers, Scripted, make_runner
 
+from mmmae_st.engine.hooks import preemption
 from mmmae_st.engine.hooks.preemption import preemptible
 
 EPOCHS = 5
@@ -96,22 +98,48 @@ def test_a_signal_between_an_epoch_and_its_validation(config, tmp_path, interval
         finish(config, tmp_path)
 
 
-def stop_in_validation() -> None:
+def stop_in_validation(rank: str = '0') -> None:
     """Saboteur: SIGTERM to itself in the first validation."""
     from mmengine.runner import ValLoop
 
+    step = ValLoop.run_iter
+
     def signalled(self, idx, data_batch):
-        os.kill(os.getpid(), signal.SIGTERM)
+        if idx == 0 and os.environ['RANK'] == rank:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, idx, data_batch)
 
     ValLoop.run_iter = signalled
 
 
-def test_a_signal_in_validation_ends_it_at_once_and_nothing_is_lost(config, tmp_path):
+@pytest.mark.parametrize('interval', [1, 3])
+def test_a_signal_in_validation_leaves_it_and_nothing_is_lost(config, tmp_path, interval):
     work_dir = tmp_path / 'run'
-    run = runs.start(config, work_dir, *BY_EPOCH, saboteur=stop_in_validation)
-    assert run.wait() == [-signal.SIGTERM], run.output()  # 143 for a shell
-    assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
-    finish(config, tmp_path)
+    options = (*BY_EPOCH, f'default_hooks.checkpoint.interval={interval}')
+    run = runs.start(config, work_dir, *options, saboteur=stop_in_validation)
+    assert run.wait() == [143], run.output()
+    assert stopped_at(run) == 4
+    name = 'epoch_1.pth' if interval == 1 else 'iter_4.pth'
+    assert [path.name for path in work_dir.glob('*.pth')] == [name]
+    assert 'held_out' not in run.output().split('Epoch(val)')[-1]
+    if interval == 3:
+        finish(config, tmp_path)
+
+
+@pytest.mark.parametrize('videos_of_first', [1, 4])
+def test_a_signal_to_one_process_in_validation_stops_both(config, tmp_path, videos_of_first):
+    """Also when the other process has more batches to come."""
+    options = [*BY_EPOCH, 'default_hooks.checkpoint.interval=3', 'val_dataloader.batch_size=1']
+    if videos_of_first == 4:
+        options += [
+            'val_dataloader.dataset.data_prefix.video=train',
+            'val_dataloader.dataset.indices=7',
+            'val_dataloader.sampler.round_up=False',
+        ]
+    saboteur = partial(stop_in_validation, '1')
+    run = runs.start(config, tmp_path / 'run', *options, world_size=2, saboteur=saboteur)
+    assert run.wait() == [143, 143], run.output()
+    assert stopped_at(run) == 2
 
 
 def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
@@ -181,11 +209,18 @@ class Predicts(Scripted):
         return data_samples if mode == 'predict' else super().forward(inputs, data_samples, mode)
 
 
-class ForksOften(BaseMetric):
-    """As mmaction2's metric for AVA, makes processes and terminates them at once."""
+class Count(BaseMetric):
+    """How many samples there were."""
 
     def process(self, data_batch, data_samples):
         self.results.append(None)
+
+    def compute_metrics(self, results):
+        return dict(samples=len(results))
+
+
+class ForksOften(Count):
+    """As mmaction2's metric for AVA, makes processes and terminates them at once."""
 
     def compute_metrics(self, results):
         self.handlers, self.codes = handlers(), []
@@ -214,3 +249,31 @@ def test_forked_processes_of_a_metric_end_at_a_signal(tmp_path):
         runner.train()
     assert metric.handlers == before != during.seen  # training goes on listening
     assert set(metric.codes) == {-signal.SIGTERM}
+
+
+def test_processes_do_not_wait_for_the_iteration_just_made(tmp_path, monkeypatch):
+    """What they agree on is read after the next one, and before a validation."""
+    runner = make_preemptible(
+        tmp_path, model=Predicts(lambda step: 1.0), iters=3,
+        val_dataloader=dict(batch_size=1, dataset=Numbers(2), sampler=dict(type='EpochSampler')),
+        val_cfg=dict(type='ValLoop'), val_evaluator=Evaluator(Count(prefix='count')),
+    )  # fmt: skip
+    monkeypatch.setattr(preemption, 'get_world_size', lambda: 2)
+    log = []
+
+    class Noted(preemption.SentScalars):
+        def __init__(self, scalars):
+            super().__init__(scalars)
+            self.number = sum(line.startswith('sent') for line in log)
+            log.append(f'sent {self.number}')
+
+        def read(self):
+            log.append(f'read {self.number}')
+            return super().read()
+
+    monkeypatch.setattr(preemption, 'SentScalars', Noted)
+    with preemptible(runner):
+        runner.train()
+    training = ['sent 0', 'sent 1', 'read 0', 'sent 2', 'read 1']
+    validation = ['sent 3', 'read 2', 'read 3', 'sent 4', 'sent 5', 'read 4', 'sent 6', 'read 5']
+    assert log == [*training, *validation, 'read 6']

@@ -1,4 +1,4 @@
-"""Scalars of a training step on their way from the device to the host."""
+"""Scalars on their way from the device to the host."""
 
 from typing import Any
 
@@ -10,8 +10,31 @@ from torch import Tensor
 from mmmae_st.registry import HOOKS
 
 
-class SentStep:
-    """A training step whose scalars are copied to the host, all in one, without waiting for it.
+class SentScalars:
+    """Scalars of the device, copied to the host all in one, without waiting for them.
+
+    Args:
+        scalars: Tensors by name, the mean of each is sent.
+    """
+
+    def __init__(self, scalars: dict[str, Tensor]) -> None:
+        self._names = list(scalars)
+        on_device = torch.stack([value.detach().double().mean() for value in scalars.values()])
+        self._on_host = on_device.to('cpu', non_blocking=True)
+        self._copied: torch.cuda.Event | None = None
+        if on_device.is_cuda:
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def read(self) -> dict[str, float]:
+        """The scalars by name, waiting for the device if it has not come so far."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return dict(zip(self._names, self._on_host.tolist(), strict=True))
+
+
+class SentStep(SentScalars):
+    """A training step whose losses and norm of the gradients are sent to the host.
 
     Args:
         runner: Of the run, just after the step.
@@ -37,20 +60,7 @@ class SentStep:
         self.epoch = runner.epoch
         self.lr = runner.optim_wrapper.get_lr()
         self.batch = batch
-        scalars = dict(losses) if grad_norm is None else dict(losses, grad_norm=grad_norm)
-        self._names = list(scalars)
-        on_device = torch.stack([value.detach().double().mean() for value in scalars.values()])
-        self._on_host = on_device.to('cpu', non_blocking=True)
-        self._copied: torch.cuda.Event | None = None
-        if on_device.is_cuda:
-            self._copied = torch.cuda.Event()
-            self._copied.record()
-
-    def read(self) -> dict[str, float]:
-        """Losses and ``grad_norm``, waiting for the device if it has not come so far."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        return dict(zip(self._names, self._on_host.tolist(), strict=True))
+        super().__init__(losses if grad_norm is None else dict(losses, grad_norm=grad_norm))
 
 
 @HOOKS.register_module()

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -14,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmmae_st.engine.hooks.checkpoint import SafeCheckpointHook
+from mmmae_st.engine.hooks.late_info import SentScalars
 from mmmae_st.engine.runner.resume import at_update, can_start_mid_epoch
 from mmmae_st.registry import HOOKS
 
@@ -47,9 +49,12 @@ class PreemptionHook(Hook):
     same command with ``--resume`` on these codes goes on where the run was. A signal to one process
     stops all of them. The second signal ends a process at once, without saving.
 
-    Signals are heard within :func:`preemptible`, as in ``tools/train.py``, and while the run
-    trains. Before and after, and during validation, they do what they did: the checkpoint of the
-    epoch is written before its validation, and processes forked by a metric know of no handler.
+    Signals are heard within :func:`preemptible`, as in ``tools/train.py``, while the run trains and
+    validates; a validation is left at its next batch. Before and after, and while metrics are
+    computed, they do what they did: processes forked by a metric know of no handler.
+
+    Several processes agree after each iteration. What they have agreed on is read after the next
+    one, so that on GPUs nothing waits for a step to end.
 
     Loader workers get a process group of their own: a signal to the group of the run (Ctrl-C, srun)
     would end them, and with them the iteration that is to be finished.
@@ -64,6 +69,8 @@ class PreemptionHook(Hook):
         self.may_listen = False
         self._signal = 0
         self._previous: dict[int, Any] = {}
+        self._sent: deque[SentScalars] = deque()
+        self._val_batches = 0
 
     def before_train(self, runner: Runner) -> None:
         """Listen for the signals."""
@@ -87,12 +94,28 @@ class PreemptionHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Save and exit if any process has heard a signal."""
-        self._heed(runner, runner.iter + 1)
+        self._heed(runner, runner.iter + 1, but=1)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Heed what came after the last iteration, then stop listening."""
+        """Heed what came after the last iteration."""
         self._heed(runner, runner.iter)
-        self.stop_listening()
+        batches = torch.tensor(len(runner.val_dataloader), device=get_comm_device())
+        all_reduce(batches, op='min')
+        self._val_batches = int(batches)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        """Save and exit, or stop listening after the last batch that all processes have."""
+        if batch_idx < self._val_batches:
+            self._heed(runner, runner.iter, but=1)
+        if batch_idx == self._val_batches - 1:
+            self._heed(runner, runner.iter)
+            self.stop_listening()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Listen again."""
@@ -118,9 +141,12 @@ class PreemptionHook(Hook):
             signal.raise_signal(number)
         self._signal = number
 
-    def _heed(self, runner: Runner, done: int) -> None:
-        """Save and exit after ``done`` iterations if any process has heard a signal."""
-        number = self._agree()
+    def _heed(self, runner: Runner, done: int, but: int = 0) -> None:
+        """Save and exit after ``done`` iterations if any process has heard a signal.
+
+        Of what the processes have agreed on, the last ``but`` answers are left for later.
+        """
+        number = self._agree(but)
         if not number or not at_update(runner):
             return
         name = signal.Signals(number).name
@@ -141,13 +167,17 @@ class PreemptionHook(Hook):
         self.stop_listening()
         raise SystemExit(128 + number)
 
-    def _agree(self) -> int:
-        """The signal that some process has heard; 0 for none."""
+    def _agree(self, but: int) -> int:
+        """The signal that some process had heard ``but`` questions ago; 0 for none."""
         if get_world_size() == 1:
             return self._signal
-        heard = torch.tensor(self._signal, device=get_comm_device())
+        heard = torch.full((), float(self._signal), device=get_comm_device())
         all_reduce(heard, op='max')
-        return int(heard)
+        self._sent.append(SentScalars(dict(signal=heard)))
+        number = 0.0
+        while len(self._sent) > but:
+            number = self._sent.popleft().read()['signal']
+        return int(number)
 
 
 def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
