@@ -1,5 +1,6 @@
 """Tiny real clips, written once per test session with PyAV, and the marker of long tests."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'long: takes minutes; run only with -m long')
     # Started in the background by a shell, processes ignore Ctrl-C, and so do those of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A Python that a test starts would compile what it imports, which is most of its time.
+    if os.environ.pop('PYTHONDONTWRITEBYTECODE', None):
+        os.environ['PYTHONPYCACHEPREFIX'] = str(Path(sys.prefix, 'bytecode'))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,6 +32,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker('long'):
                 item.add_marker(pytest.mark.skip(reason='takes minutes; run with -m long'))
+    # Files with slow tests first, or one of them would keep a single process busy at the end.
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def write_clip(

@@ -1,5 +1,6 @@
 """What is installed: the wheel, the editable install, the pinned files."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from support.source import copy_source
 import mmmae_st
 from mmmae_st.compat.versions import MMCV_RANGE, RULES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CONFIG = 'mae_st_vitl_k400.py'
 GET_CONFIG = f"""
@@ -28,12 +31,13 @@ print(mmmae_st.__file__)
 
 
 def call_python(python, *args, cwd):
+    bytecode = {key: os.environ[key] for key in os.environ if key == 'PYTHONPYCACHEPREFIX'}
     return subprocess.run(
         [str(python), *map(str, args)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={'PATH': '/usr/bin'},
+        env={'PATH': '/usr/bin', **bytecode},
     )
 
 

@@ -2,8 +2,7 @@
 
 import ast
 import re
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
+from support import runs
 from support.docs import blocks, commands
 from support.tiny_checkpoint import write_tiny_checkpoint
 
@@ -44,23 +44,16 @@ def test_your_videos_from_top_to_bottom(tmp_path, make_clip):
     for words in commands(ROOT / 'docs/your_videos.md'):
         if words[0] != 'python' or words[1] == '-m':
             continue
-        line = [
+        script, *line = [
             word.replace('/path/to/clips', str(clips)).replace('/path/to/small', str(small))
             for word in words[1:]
         ]
-        line[0] = str(ROOT / line[0])
         line = [str(ROOT / word) if word.startswith('configs/') else word for word in line]
         if '--cfg-options' in line:
             line += tiny
-        result = subprocess.run(
-            [sys.executable, *line],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin', 'OMP_NUM_THREADS': '1'},
-        )
-        assert result.returncode == 0, f'{line}: {result.stdout}{result.stderr}'
-        seen.append(Path(line[0]).name)
+        run = runs.fork(script, line, tmp_path / 'said', cwd=tmp_path, before=[runs.be_quick])
+        assert run.wait() == [0], f'{line}: {run.output()}'
+        seen.append(Path(script).name)
     assert seen == ['check_videos.py', 'prepare_videos.py', 'browse_dataset.py', 'train.py']
     assert len(list(small.glob('*.mp4'))) == 4
     assert len(list((tmp_path / 'samples').glob('*.png'))) == 4
@@ -122,6 +115,11 @@ def test_every_message_is_explained():
     assert not unexplained, '\n'.join(unexplained)
 
 
+@cache
+def cost_of(config):
+    return config_cost(Config.fromfile(ROOT / 'configs' / config))
+
+
 def operations_table():
     """Rows of the table in docs/recipes.md: config, then the cells as written."""
     text = (ROOT / 'docs/recipes.md').read_text().split('## Operations')[1]
@@ -135,7 +133,7 @@ def operations_table():
 def test_operations_in_the_docs_are_those_of_the_tool(config, cells):
     if config.startswith('finetune'):
         pytest.importorskip('mmaction')
-    cost = config_cost(Config.fromfile(ROOT / 'configs' / config))
+    cost = cost_of(config)
     assert cells[0] == f'{cost.total.parameters:,}'
     if config.startswith('finetune'):
         assert cells[1] == f'{cost.total.multiply_adds / 1e9:.3f}'
@@ -164,8 +162,7 @@ def test_published_weights_are_listed_for_configs_that_fit():
         if parameters is None:
             assert (ROOT / config).is_file()
         else:
-            cost = config_cost(Config.fromfile(ROOT / config))
-            assert cost.total.parameters == parameters
+            assert cost_of(config.removeprefix('configs/')).total.parameters == parameters
     assert any(parameters is not None for _, parameters in stated)
 
 

@@ -1,14 +1,13 @@
 """The site is built without network and without a warning; what is in it leads somewhere."""
 
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 import yaml
+from support import runs
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,13 +37,9 @@ class Page(HTMLParser):
 def site(tmp_path_factory):
     """The folder of the site, built as people build it."""
     out = tmp_path_factory.mktemp('site')
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'docs' / 'build_site.py'), '--out', str(out)],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == f'{out}/index.html\n' and result.stderr == ''
+    run = runs.fork('docs/build_site.py', ['--out', out], tmp_path_factory.mktemp('said'))
+    assert run.wait(250) == [0], run.output()
+    assert run.output() == f'{out}/index.html\n'
     return out
 
 

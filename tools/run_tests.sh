@@ -121,4 +121,4 @@ cd "$ROOT"
 trap - ERR
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec "$ENVIRONMENT/bin/python" -m pytest --timeout 300 \
-    --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
+    --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"

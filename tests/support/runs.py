@@ -41,7 +41,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server must have no threads
 _server = multiprocessing.get_context('forkserver')
 _server.set_forkserver_preload(
     [f'mmmae_st.{name}' for name in ('engine', 'models', 'datasets', 'evaluation')]
-    + ['matplotlib.pyplot', 'yapf.yapflib.yapf_api']
+    + ['matplotlib.pyplot', 'yapf.yapflib.yapf_api', 'scipy.optimize', 'scipy.stats']
 )
 
 
@@ -96,37 +96,56 @@ def start(
     world_size: int = 1,
     saboteur: Callable[[], None] | None = None,
     script: str = 'tools/train.py',
+    logs_in: Path | None = None,
+    cwd: Path | None = None,
 ) -> Run:
-    """Start a script; ``options`` are ``--cfg-options``."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    number = len(list(work_dir.glob('*.out')))
+    """Start a training script; ``options`` are ``--cfg-options``.
+
+    Output and samples are in ``logs_in``, or else in the work directory.
+    """
     argv = [str(config), '--work-dir', str(work_dir), *arguments]
     if options:
         argv += ['--cfg-options', *options]
     if world_size > 1:
         argv += ['--launcher', 'pytorch']
+    before = [be_quick, record_samples, *([saboteur] if saboteur else [])]
+    return fork(script, argv, logs_in or work_dir, cwd, world_size, before)
+
+
+def fork(
+    script: str,
+    argv: Sequence[object],
+    logs_in: Path,
+    cwd: Path | None = None,
+    world_size: int = 1,
+    before: Sequence[Callable[[], None]] = (),
+) -> Run:
+    """Start a script, or a module that can be imported, after what is called before it."""
+    logs_in.mkdir(parents=True, exist_ok=True)
+    number = len(list(logs_in.glob('*.out')))
     port = free_port()
     processes, logs = [], []
     for rank in range(world_size):
-        log = work_dir / f'{number + rank:03}.out'
+        log = logs_in / f'{number + rank:03}.out'
         log.touch()
         env = dict(
             RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=world_size, MASTER_ADDR='127.0.0.1',
-            MASTER_PORT=port, SAMPLES=work_dir / f'samples_{rank}.jsonl', OMP_NUM_THREADS=1,
-            GLOO_SOCKET_IFNAME='lo',
+            MASTER_PORT=port, SAMPLES=logs_in / f'samples_{rank}.jsonl', OMP_NUM_THREADS=1,
+            GLOO_SOCKET_IFNAME='lo', CUDA_VISIBLE_DEVICES='',
         )  # fmt: skip
         env = {key: str(value) for key, value in env.items()}
-        process = _server.Process(target=_run, args=(script, argv, env, str(log), saboteur))
+        args = (script, [str(part) for part in argv], env, str(log), cwd, before)
+        process = _server.Process(target=_run, args=args)
         process.start()
         processes.append(process)
         logs.append(log)
     return Run(processes, logs)
 
 
-def free_port() -> int:
+def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+        return str(probe.getsockname()[1])
 
 
 def samples(work_dir: Path, rank: int = 0) -> list[dict]:
@@ -140,34 +159,35 @@ def _run(
     argv: list[str],
     env: dict[str, str],
     log: str,
-    saboteur: Callable[[], None] | None,
+    cwd: Path | None,
+    before: Sequence[Callable[[], None]],
 ) -> None:
     os.setpgid(0, 0)
     os.environ.update(env)
+    if cwd is not None:
+        os.chdir(cwd)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [script, *argv]
-    format_config_once()
-    record_samples()
-    if saboteur is not None:
-        saboteur()
-    runpy.run_path(str(ROOT / script), run_name='__main__')
+    for function in before:
+        function()
+    if script.endswith('.py'):
+        sys.path.insert(0, str((ROOT / script).parent))  # as Python does
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+    else:
+        runpy.run_module(script, run_name='__main__', alter_sys=True)
 
 
-def format_config_once() -> None:
-    """mmengine formats the whole config for every checkpoint, which takes longer than a step."""
-    from mmengine.config import Config
+def be_quick() -> None:
+    """Do without what takes longer than a step, or waits for a launcher that is not there."""
+    import mmengine.config.config as config
 
-    text, cache = Config.pretty_text.fget, []
+    from mmmae_st.engine.runner import ending
 
-    def cached(self):
-        if not cache:
-            cache.append(text(self))
-        return cache[0]
-
-    Config.pretty_text = property(cached)
+    config.FormatCode = lambda text, **settings: (text, True)  # for every checkpoint
+    ending._GRACE = 0.2
 
 
 def record_samples() -> None:
@@ -221,18 +241,36 @@ def die_inside_save(number: int, share: float) -> None:
     AtomicBackend.put = dying_put
 
 
-def fail_on_rank(rank: int, number: int) -> None:
-    """Saboteur: an error in one process, at iteration ``number``."""
+def before_iteration(number: int, rank: int, act: Callable[[], None]) -> None:
+    """Let one process do something right before iteration ``number``."""
     from mmengine.runner import EpochBasedTrainLoop
 
     step = EpochBasedTrainLoop.run_iter
 
     def run_iter(self, idx, data_batch):
         if os.environ['RANK'] == str(rank) and self.iter == number:
-            raise ZeroDivisionError('the cause of it all')
+            act()
         step(self, idx, data_batch)
 
     EpochBasedTrainLoop.run_iter = run_iter
+
+
+def fail_on_rank(rank: int, number: int) -> None:
+    """Saboteur: an error in one process, at iteration ``number``."""
+
+    def fail() -> None:
+        raise ZeroDivisionError('the cause of it all')
+
+    before_iteration(number, rank, fail)
+
+
+def signal_at(number: int, iteration: int, rank: int = 0, group: bool = False) -> None:
+    """Saboteur: a signal to one process, or to its loader workers as well, in an iteration.
+
+    A signal that the test sends comes when the machine has time, which may be after the run.
+    """
+    send = os.killpg if group else os.kill
+    before_iteration(iteration, rank, lambda: send(os.getpid(), number))
 
 
 def die_before_pointer(number: int) -> None:

@@ -1,15 +1,17 @@
-"""The smoke config on a few clips, through the command line."""
+"""The smoke config on a few clips, through the command line or in processes that are forked."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from support import runs
 
 ROOT = Path(__file__).parents[2]
+SMOKE = ROOT / 'configs/smoke.py'
 
 
 @pytest.fixture(scope='module')
@@ -22,16 +24,34 @@ def data_root(tmp_path_factory, make_clip):
     return root
 
 
-def run(command, *args, data_root, work_dir, **env):
-    """Run a tool on the smoke config in a folder that is not the checkout."""
-    options = [
-        f'train_dataloader.dataset.data_root={data_root}',
-        f'val_dataloader.dataset.data_root={data_root}',
-    ]
+def start(*args, data_root, work_dir, config=SMOKE, world_size=1):
+    """Start tools/train.py in a folder that is not the checkout, without a Python of its own."""
+    return runs.start(
+        config,
+        work_dir,
+        *files(data_root),
+        *(a for a in args if '=' in a),
+        arguments=[a for a in args if '=' not in a],
+        world_size=world_size,
+        logs_in=Path(tempfile.mkdtemp(prefix='output_', dir=data_root)),
+        cwd=data_root,
+    )
+
+
+def train(*args, world_size=1, **kwargs):
+    """Train to the end; give what was said."""
+    run = start(*args, world_size=world_size, **kwargs)
+    assert run.wait() == [0] * world_size, run.output()
+    return run.output()
+
+
+def call(command, *args, data_root, work_dir, **env):
+    """Call a tool on the smoke config as users do, in a folder that is not the checkout."""
     more = [a for a in args if '=' in a]
     rest = [a for a in args if '=' not in a]
+    options = ['--work-dir', str(work_dir), '--cfg-options', *files(data_root), *more]
     return subprocess.run(
-        [*command, *rest, '--work-dir', str(work_dir), '--cfg-options', *options, *more],
+        [*command, *rest, *options],
         cwd=data_root,
         env={
             **os.environ,
@@ -47,22 +67,12 @@ def run(command, *args, data_root, work_dir, **env):
     )
 
 
-def train(*args, **kwargs):
-    command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/smoke.py')]
-    return run(command, *args, **kwargs)
+def call_train(*args, **kwargs):
+    return call([sys.executable, str(ROOT / 'tools/train.py'), str(SMOKE)], *args, **kwargs)
 
 
-def dist_train(processes, *args, **kwargs):
-    command = [
-        str(ROOT / 'tools/dist_train.sh'), str(ROOT / 'configs/smoke.py'), str(processes)
-    ]  # fmt: skip
-    return run(command, *args, **kwargs)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
+def files(data_root):
+    return [f'{name}_dataloader.dataset.data_root={data_root}' for name in ('train', 'val')]
 
 
 def scalars(work_dir):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mmengine.config import Config
-from support.smoke_runs import free_port
+from support.runs import free_port
 from support.tiny_ava import make_tiny_ava
 
 ROOT = Path(__file__).parents[2]

@@ -15,6 +15,8 @@ from mmengine.runner import Runner, save_checkpoint
 from references.vjepa import VJEPAEncoder
 from support.tiny_ava import ACTIONS, EXCLUDED, STOP, make_tiny_ava
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('mmcv.ops', exc_type=ImportError)
 pytest.importorskip('mmdet')
 pytest.importorskip('mmaction')

@@ -12,18 +12,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from support import runs
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip('mmaction')
-
-
-def run_processes(script: str, *args: str | Path, folder: Path) -> None:
-    """Run a shell script of tools/ in a folder."""
-    env = dict(os.environ, PYTHONPATH=str(ROOT), PYTHON=sys.executable, OMP_NUM_THREADS='1')
-    env['PORT'] = str(29500 + os.getpid() % 1000)
-    command = ['bash', ROOT / script, *map(str, args)]
-    done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def log_of(work_dir: Path) -> str:
@@ -77,7 +69,8 @@ def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, t
     if processes == 1:
         run_tool('tools/train.py', config, '--amp', folder=tmp_path)
     else:
-        run_processes('tools/dist_train.sh', config, '2', folder=tmp_path)
+        run = runs.start(config, trained, world_size=2, cwd=tmp_path)
+        assert run.wait() == [0, 0], run.output()
     log = log_of(trained)
     assert f'SpacetimeViT loads {pretrained}' in log
     assert '32 matched, 0 reshaped, 0 missing, 0 unexpected, 0 misfits, 23 left out' in log
@@ -89,7 +82,11 @@ def test_from_pretraining_to_accuracy(processes, config, pretrained, run_tool, t
     if processes == 1:
         run_tool('tools/test.py', config, checkpoint, '--amp', *options, folder=tmp_path)
     else:
-        run_processes('tools/dist_test.sh', config, checkpoint, '2', *options, folder=tmp_path)
+        command = [ROOT / 'tools/dist_test.sh', config, checkpoint, '2', *options]
+        env = os.environ | dict(
+            PYTHONPATH=str(ROOT), PYTHON=sys.executable, OMP_NUM_THREADS='1', PORT=runs.free_port()
+        )
+        subprocess.run(command, cwd=tmp_path, env=env, check=True)
     assert accuracy(log_of(tested)) >= 0.8
 
 

@@ -1,10 +1,10 @@
 """FSDP against ordinary data parallelism: two processes each, the same losses and weights."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from support.smoke_runs import ROOT, free_port, run, scalars
+from support.smoke_runs import ROOT, SMOKE, scalars, train
+
+pytestmark = pytest.mark.slow
 
 OURS = ROOT / 'configs/mae_st_vith_k400_fsdp.py'
 # A limit that every step meets, so that a norm over a part of the gradient would show.
@@ -14,24 +14,19 @@ OPTIONS = ('optim_wrapper.clip_grad.max_norm=0.02', 'optim_wrapper.optimizer.wei
 @pytest.fixture
 def sharded(tmp_path):
     """The smoke config with what the config for ViT-H says about sharding."""
-    text = OURS.read_text().replace("'./mae_st_vith_k400.py'", repr(str(ROOT / 'configs/smoke.py')))
+    text = OURS.read_text().replace("'./mae_st_vith_k400.py'", repr(str(SMOKE)))
     assert 'smoke.py' in text
     path = tmp_path / 'sharded.py'
     path.write_text(text)
     return path
 
 
-def train(config: Path, *args, **kwargs) -> None:
-    command = [str(ROOT / 'tools/dist_train.sh'), str(config), '2']
-    result = run(command, *args, **kwargs, PORT=free_port())
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 def test_sharded_equals_replicated_and_resumes(data_root, sharded, tmp_path):
-    files = dict(data_root=data_root)
+    files = dict(data_root=data_root, world_size=2)
     replicated = 'optim_wrapper.type=mmmae_st.BFloat16OptimWrapper'
-    train(ROOT / 'configs/smoke.py', replicated, *OPTIONS, **files, work_dir=tmp_path / 'ddp')
-    train(sharded, *OPTIONS, **files, work_dir=tmp_path / 'fsdp')
+    train(replicated, *OPTIONS, **files, work_dir=tmp_path / 'ddp')
+    files['config'] = sharded
+    train(*OPTIONS, **files, work_dir=tmp_path / 'fsdp')
     ours, theirs = scalars(tmp_path / 'fsdp'), scalars(tmp_path / 'ddp')
     assert len(ours) == len(theirs) == 4
     for key in ('loss', 'grad_norm', 'lr'):
@@ -49,7 +44,7 @@ def test_sharded_equals_replicated_and_resumes(data_root, sharded, tmp_path):
     # The first epoch alone, then the rest.
     (tmp_path / 'fsdp/epoch_2.pth').unlink()
     (tmp_path / 'fsdp/last_checkpoint').write_text(str(tmp_path / 'fsdp/epoch_1.pth'))
-    train(sharded, '--resume', *OPTIONS, **files, work_dir=tmp_path / 'fsdp')
+    train('--resume', *OPTIONS, **files, work_dir=tmp_path / 'fsdp')
     resumed = torch.load(tmp_path / 'fsdp/epoch_2.pth', weights_only=True)
     assert len(scalars(tmp_path / 'fsdp')) == 6
     for name, value in weights.items():

@@ -9,31 +9,23 @@ import pytest
 from support import runs
 from support.odd_files import write_odd_files
 
-SIZE = 500
-EXTRA = """
+SIZE = 300
+STEPS = SIZE // 20  # of an epoch
+EXTRA = f"""
 train_dataloader.update(batch_size=20, sampler=dict(shuffle=False))
 train_dataloader['dataset'].update(ann_file='list.txt', data_prefix=dict(video=''))
-default_hooks['checkpoint'].update(interval=25)
+default_hooks['checkpoint'].update(interval={STEPS})
 """
 
 
 def delete_at(iteration: int, path: str) -> None:
     """Saboteur: a video disappears while the run goes on."""
-    from mmengine.runner import EpochBasedTrainLoop
-
-    step = EpochBasedTrainLoop.run_iter
-
-    def run_iter(self, idx, data_batch):
-        if self.iter == iteration:
-            os.remove(path)
-        step(self, idx, data_batch)
-
-    EpochBasedTrainLoop.run_iter = run_iter
+    runs.before_iteration(iteration, 0, partial(os.remove, path))
 
 
 @pytest.fixture(scope='module')
 def broken_set(tmp_path_factory, make_clip) -> tuple[Path, list[str]]:
-    """500 files, 10 % of them unreadable, and their names; the last one goes during the run."""
+    """300 files, 10 % of them unreadable, and their names; the last one goes during the run."""
     folder = tmp_path_factory.mktemp('broken_set')
     bad, readable = write_odd_files(folder, make_clip)
     (folder / 'a_folder.mp4').mkdir()
@@ -73,11 +65,11 @@ def test_a_tenth_broken(broken_set, tmp_path, make_clip):
             work_dir,
             f'train_dataloader.num_workers={workers}',
             f'train_cfg.max_epochs={epochs}',
-            saboteur=partial(delete_at, 30, str(deleted)),  # in the second epoch
+            saboteur=partial(delete_at, STEPS + 5, str(deleted)),  # in the second epoch
         )
         assert run.wait(300) == [0], run.output()
         steps = [line for line in runs.samples(work_dir) if 'iter' in line]
-        assert len(steps) == 25 * epochs and all(len(step['paths']) == 20 for step in steps)
+        assert len(steps) == STEPS * epochs and all(len(step['paths']) == 20 for step in steps)
         outcomes.append(steps)
 
         lines = (work_dir / 'broken_videos.txt').read_text().splitlines()
@@ -92,7 +84,7 @@ def test_a_tenth_broken(broken_set, tmp_path, make_clip):
         assert f'Epoch 1: {len(bad)} samples were replaced' in log
         if epochs == 2:
             assert f'Epoch 2: {len(bad) + 1} samples were replaced' in log
-    assert outcomes[0][:25] == outcomes[1]
+    assert outcomes[0][:STEPS] == outcomes[1]
 
 
 def test_too_many_broken_stops_with_a_clear_error(broken_set, tmp_path):

@@ -79,7 +79,7 @@ def test_a_damaged_newest_checkpoint(config, tmp_path, reference):
 
 
 def test_two_processes_killed_at_random_moments(config, tmp_path):
-    kill_often(config, tmp_path, world_size=2, kills=2, epochs=3)
+    kill_often(config, tmp_path, world_size=2, kills=2, epochs=6)
 
 
 @pytest.mark.long

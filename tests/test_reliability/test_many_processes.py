@@ -11,9 +11,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from support import runs
-from support.runs import wait_for_iteration
+from support.runs import signal_at
 
 from mmmae_st.registry import MODELS
+
+pytestmark = pytest.mark.slow
 
 # weights move by exactly the gradient, and every video is seen in one order
 PLAIN = """
@@ -134,9 +136,8 @@ def test_an_error_in_one_process_ends_both_with_the_cause_once(config, tmp_path,
 
 
 def test_a_process_that_is_killed_ends_the_other(config, tmp_path):
-    run = runs.start(config, tmp_path / 'run', 'train_cfg.max_epochs=50', world_size=2)
-    wait_for_iteration(tmp_path / 'run', 3)
-    run.processes[1].kill()
+    saboteur = partial(signal_at, signal.SIGKILL, 3, rank=1)
+    run = runs.start(config, tmp_path / 'run', world_size=2, saboteur=saboteur)
     assert run.wait(60) == [1, -signal.SIGKILL]
     assert 'stopped because another process has failed' in run.output()
 

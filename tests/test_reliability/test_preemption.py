@@ -5,8 +5,9 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from support import runs
-from support.runs import assert_same_run, wait_for_iteration
+from support.runs import assert_same_run, signal_at
 from support.scripted import Numbers, Scripted, make_runner
 
 from mmmae_st.engine.hooks import preemption
 from mmmae_st.engine.hooks.preemption import preemptible
+
+pytestmark = pytest.mark.slow
 
 EPOCHS = 5
 BY_EPOCH = (
@@ -28,50 +31,65 @@ BY_EPOCH = (
     'default_hooks.checkpoint.max_keep_ckpts=-1',
 )
 
-NO_VALIDATION = 'train_cfg.val_interval=50'  # a signal from outside shall not come during one
-
 
 def stopped_at(run: runs.Run) -> int:
     return int(re.search(r'stopped after iteration (\d+)', run.output())[1])
 
 
-def finish(config: Path, folder: Path, world_size: int = 1, *options: str) -> None:
-    """Resume, run a reference and compare; checkpoints by epoch, but the last by iteration."""
-    last = EPOCHS * 4 // world_size
-    # the same file name at the end of both runs
-    options = (*BY_EPOCH, *options, 'default_hooks.checkpoint.by_epoch=False')
-    both = [
-        runs.start(config, folder / name, *options, arguments=arguments, world_size=world_size)
-        for name, arguments in (('run', ['--resume']), ('reference', []))
-    ]
-    for run in both:
+# the same file name at the end of all
+WHOLE = (*BY_EPOCH, 'default_hooks.checkpoint.by_epoch=False')
+
+
+@pytest.fixture(scope='module')
+def references(tmp_path_factory, videos) -> Callable[[int], Path]:
+    """Work directory of a run of so many processes that was never stopped."""
+
+    @cache
+    def run(world_size: int) -> Path:
+        folder = tmp_path_factory.mktemp('reference')
+        config = runs.write_config(folder, videos)
+        run = runs.start(config, folder / 'run', *WHOLE, world_size=world_size)
         assert run.wait() == [0] * world_size, run.output()
-    assert_same_run(folder / 'reference', folder / 'run', world_size, last)
+        return folder / 'run'
+
+    return run
+
+
+@pytest.fixture
+def finish(references, config, tmp_path) -> Callable[..., None]:
+    """Resume, and compare with a run that was never stopped."""
+
+    def resume(world_size: int = 1) -> None:
+        work_dir = tmp_path / 'run'
+        run = runs.start(config, work_dir, *WHOLE, arguments=['--resume'], world_size=world_size)
+        assert run.wait() == [0] * world_size, run.output()
+        assert_same_run(references(world_size), work_dir, world_size, EPOCHS * 4 // world_size)
+
+    return resume
 
 
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_in_mid_epoch_and_stops(config, tmp_path, number, code):
+def test_a_signal_saves_in_mid_epoch_and_stops(config, finish, tmp_path, number, code):
     work_dir = tmp_path / 'run'
-    run = runs.start(config, work_dir, *BY_EPOCH, NO_VALIDATION, 'train_dataloader.num_workers=1')
-    wait_for_iteration(work_dir, 5)
-    os.killpg(run.processes[0].pid, number)  # as Ctrl-C and srun do: loader workers as well
+    saboteur = partial(signal_at, number, 5, group=True)  # as Ctrl-C and srun do
+    options = (*BY_EPOCH, 'train_dataloader.num_workers=1')
+    run = runs.start(config, work_dir, *options, saboteur=saboteur)
     assert run.wait() == [code], run.output()
     step = stopped_at(run)
-    assert 5 <= step < EPOCHS * 4 and f'Exit code {code}' in run.output()
+    assert step == 6 and f'Exit code {code}' in run.output()
     assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / f'iter_{step}.pth')
     assert torch.load(work_dir / f'iter_{step}.pth', weights_only=True)['meta']['iter'] == step
     assert 'Traceback' not in run.output()
     if number == signal.SIGTERM:
-        finish(config, tmp_path)
+        finish()
 
 
-def test_a_signal_to_one_process_stops_both(config, tmp_path):
+def test_a_signal_to_one_process_stops_both(config, finish, tmp_path):
     work_dir = tmp_path / 'run'
-    run = runs.start(config, work_dir, *BY_EPOCH, NO_VALIDATION, world_size=2)
-    wait_for_iteration(work_dir, 2)
-    os.kill(run.processes[1].pid, signal.SIGTERM)
+    saboteur = partial(signal_at, signal.SIGTERM, 2, rank=1)
+    run = runs.start(config, work_dir, *BY_EPOCH, world_size=2, saboteur=saboteur)
     assert run.wait() == [143, 143], run.output()
-    finish(config, tmp_path, 2)
+    finish(2)
 
 
 def stop_before_validation() -> None:
@@ -85,7 +103,7 @@ def stop_before_validation() -> None:
 
 
 @pytest.mark.parametrize('interval', [1, 3])
-def test_a_signal_between_an_epoch_and_its_validation(config, tmp_path, interval):
+def test_a_signal_between_an_epoch_and_its_validation(config, finish, tmp_path, interval):
     """With a checkpoint of the epoch already there, and without."""
     work_dir = tmp_path / 'run'
     options = (*BY_EPOCH, f'default_hooks.checkpoint.interval={interval}')
@@ -95,7 +113,7 @@ def test_a_signal_between_an_epoch_and_its_validation(config, tmp_path, interval
     name = 'epoch_1.pth' if interval == 1 else 'iter_4.pth'
     assert [path.name for path in work_dir.glob('*.pth')] == [name]
     if interval == 3:
-        finish(config, tmp_path)
+        finish()
 
 
 def stop_in_validation(rank: str = '0') -> None:
@@ -113,7 +131,7 @@ def stop_in_validation(rank: str = '0') -> None:
 
 
 @pytest.mark.parametrize('interval', [1, 3])
-def test_a_signal_in_validation_leaves_it_and_nothing_is_lost(config, tmp_path, interval):
+def test_a_signal_in_validation_leaves_it_and_nothing_is_lost(config, finish, tmp_path, interval):
     work_dir = tmp_path / 'run'
     options = (*BY_EPOCH, f'default_hooks.checkpoint.interval={interval}')
     run = runs.start(config, work_dir, *options, saboteur=stop_in_validation)
@@ -123,7 +141,7 @@ def test_a_signal_in_validation_leaves_it_and_nothing_is_lost(config, tmp_path, 
     assert [path.name for path in work_dir.glob('*.pth')] == [name]
     assert 'held_out' not in run.output().split('Epoch(val)')[-1]
     if interval == 3:
-        finish(config, tmp_path)
+        finish()
 
 
 @pytest.mark.parametrize('videos_of_first', [1, 4])
@@ -143,10 +161,9 @@ def test_a_signal_to_one_process_in_validation_stops_both(config, tmp_path, vide
 
 
 def test_accumulated_gradients_are_used_before_it_stops(config, tmp_path):
-    options = ('optim_wrapper.accumulative_counts=4', NO_VALIDATION)
-    run = runs.start(config, tmp_path / 'run', *BY_EPOCH, *options)
-    wait_for_iteration(tmp_path / 'run', 5)
-    run.kill(signal.SIGTERM)
+    options = (*BY_EPOCH, 'optim_wrapper.accumulative_counts=4')
+    saboteur = partial(signal_at, signal.SIGTERM, 5)
+    run = runs.start(config, tmp_path / 'run', *options, saboteur=saboteur)
     assert run.wait() == [143], run.output()
     assert stopped_at(run) % 4 == 0
 

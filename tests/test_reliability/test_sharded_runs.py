@@ -9,10 +9,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from support import runs
-from support.runs import fail_on_rank, wait_for_iteration
+from support.runs import fail_on_rank, signal_at
 
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.registry import MODELS
+
+pytestmark = pytest.mark.slow
 
 SHARDED = """
 runner_type = 'FlexibleRunner'
@@ -115,9 +117,8 @@ def test_an_error_in_one_process_ends_both_with_the_cause_once(sharded, tmp_path
 
 
 def test_a_process_that_is_killed_ends_the_other(sharded, tmp_path):
-    run = start(sharded, tmp_path, 'train_cfg.max_epochs=50')
-    wait_for_iteration(tmp_path / 'run', 3)
-    run.processes[1].kill()
+    saboteur = partial(signal_at, signal.SIGKILL, 3, rank=1)
+    run = start(sharded, tmp_path, saboteur=saboteur)
     assert run.wait(60) == [1, -signal.SIGKILL]
     assert 'stopped because another process has failed' in run.output()
 
@@ -149,17 +150,13 @@ def test_a_checkpoint_that_cannot_be_written(sharded, tmp_path, on_error):
 
 
 def test_a_signal_to_one_process_saves_and_stops_both(sharded, tmp_path):
-    options = (
-        'default_hooks.checkpoint.interval=50', 'train_cfg.max_epochs=50',
-        'train_cfg.val_interval=50',  # the signal shall not come during validation
-    )  # fmt: skip
-    run = start(sharded, tmp_path, *options)
-    wait_for_iteration(tmp_path / 'run', 2)
-    os.kill(run.processes[1].pid, signal.SIGTERM)
+    option = 'default_hooks.checkpoint.interval=50'
+    saboteur = partial(signal_at, signal.SIGTERM, 2, rank=1)
+    run = start(sharded, tmp_path, option, 'train_cfg.max_epochs=5', saboteur=saboteur)
     assert run.wait() == [143, 143], run.output()
     step = int(re.search(r'stopped after iteration (\d+)', run.output())[1])
     run = start(
-        sharded, tmp_path, options[0], f'train_cfg.max_epochs={step // 4 + 2}',
+        sharded, tmp_path, option, f'train_cfg.max_epochs={step // 4 + 2}',
         arguments=['--resume'],
     )  # fmt: skip
     assert run.wait() == [0, 0], run.output()

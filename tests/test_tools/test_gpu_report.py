@@ -22,12 +22,13 @@ from gpu_report.plan import Place, Section, Task, choose
 from gpu_report.report import Report
 from gpu_report.study import ARCHIVE, pack
 from gpu_report.syncs import SyncWatch
+from support import runs
 from torch.autograd import DeviceType
 
 from mmmae_st.fileio.atomic_file import write_whole
 
 ROOT = Path(__file__).parents[2]
-APART = ('works/distributed', 'works/sharded', 'study')  # start more Pythons: the slow test
+APART = ('works/sharded', 'study')  # start more Pythons: the slow test
 QUICK = (
     *(f'works/{name}' for name in ('numerics', 'resume', 'encoder', 'variants', 'compiled')),
     *(f'step/{name}' for name in ('l', 'profile', 'syncs', 'dense')),
@@ -48,16 +49,16 @@ def short_folder():
 
 
 def start(out, *arguments, minutes=5):
-    command = [
-        ROOT / 'tools/analysis_tools/gpu_report.sh', '--device', 'cpu', '--minutes', minutes,
-        '--out', out, *arguments,
-    ]  # fmt: skip
-    env = dict(os.environ, PYTHON=sys.executable, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    env['TMPDIR'] = str(SHORT)  # what a kill leaves behind
-    return subprocess.Popen(
-        [str(part) for part in command], env=env, cwd=out.parent, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    """Start the report without a Python of its own."""
+    argv = ['--device', 'cpu', '--minutes', minutes, '--out', out, *arguments]
+    before = [partial(prepare, str(SHORT))]
+    return runs.fork('gpu_report', argv, out.with_name(f'{out.name}_said'), before=before)
+
+
+def prepare(folder):
+    """As gpu_report.sh does; what a kill leaves behind is in the folder."""
+    os.environ['TMPDIR'] = tempfile.tempdir = folder
+    sys.path[:0] = [str(ROOT), str(ROOT / 'tools/analysis_tools')]
 
 
 def tasks(out, section):
@@ -82,9 +83,13 @@ def rows(out, section, table):
 @pytest.mark.slow
 def test_on_the_cpu(tmp_path):
     out = tmp_path / 'out'
-    process = start(out, '--sections', *QUICK)
-    text = process.communicate(timeout=290)[0]
-    assert process.returncode == 0 and text.startswith('missing: '), text
+    program = ROOT / 'tools/analysis_tools/gpu_report.sh'
+    command = [program, '--device', 'cpu', '--minutes', '5', '--out', out, '--sections', *QUICK]
+    env = dict(os.environ, PYTHON=sys.executable, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    env['TMPDIR'] = str(SHORT)
+    done = subprocess.run(command, env=env, cwd=tmp_path, text=True, capture_output=True)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0 and text.startswith('missing: '), text
     found = statuses(out, 'works', 'step', 'training')
     assert set(found.values()) == {'done'}, (found, (out / 'summary.md').read_text())
     assert len(found) == len(QUICK)
@@ -107,13 +112,14 @@ def test_on_the_cpu(tmp_path):
 @pytest.mark.slow
 def test_the_parts_that_start_processes(tmp_path):
     out = tmp_path / 'out'
-    process = start(out, '--sections', *APART, minutes=8)
-    text = process.communicate(timeout=500)[0]
-    assert set(statuses(out, 'works', 'study').values()) == {'done'}, text
-    assert len(rows(out, 'works', 'training')) == 2
+    run = start(out, '--sections', *APART, minutes=8)
+    assert run.wait(500) == [0], run.output()
+    assert set(statuses(out, 'works', 'study').values()) == {'done'}, run.output()
+    assert len(rows(out, 'works', 'training')) == 1
     assert rows(out, 'study', 'labels')[0]['row'] == 'from scratch, 5'
     again = tmp_path / 'again'
-    start(again, '--sections', 'study', '--earlier', out).communicate(timeout=300)
+    run = start(again, '--sections', 'study', '--earlier', out)
+    assert run.wait(300) == [0], run.output()
     assert measurements(again) == measurements(out)  # their seconds too: not measured anew
 
 
@@ -151,14 +157,14 @@ def test_list_and_unknown_names(tmp_path, capsys):
 )
 def test_a_summary_is_there_after_an_interruption(tmp_path, number, end):
     out = tmp_path / 'out'
-    process = start(out, '--sections', 'training')
-    limit = time.monotonic() + 60
+    run = start(out, '--sections', 'training')
+    limit = time.monotonic() + 200
     summary = out / 'summary.md'
     while not summary.exists() or '### videos' not in summary.read_text():
         assert time.monotonic() < limit
         time.sleep(0.05)
-    process.send_signal(number)
-    process.communicate(timeout=30)
+    run.kill(number)
+    run.wait()
     text = summary.read_text()
     assert f'{end}.' in text and '### videos' in text and 'b_ordinary: not run' in text
 

@@ -1,13 +1,12 @@
 """tools/dataset_converters/pack_videos.py, and training on what it packs."""
 
-import multiprocessing
 import re
 import shutil
 import tarfile
-import time
 
 import numpy as np
 import pytest
+from support.killed import kill_when
 
 from mmmae_st.datasets import VideoDataset
 
@@ -141,16 +140,8 @@ def test_packing_goes_on_after_a_kill(tmp_path, source, pack, converter, capsys)
     packing.pack_folder(str(videos), str(tmp_path / 'undisturbed'), *arguments[2:])
     count = len(list(tmp_path.glob('undisturbed/*.tar')))
     assert count >= 3
-    process = multiprocessing.get_context('fork').Process(
-        target=packing.pack_folder, args=arguments
-    )
-    process.start()
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob('target/.*.jsonl')) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    time.sleep(0.5)  # a worker may finish the shard it is at
+    has_begun = lambda: list(tmp_path.glob('target/.*.jsonl'))  # noqa: E731
+    kill_when(has_begun, packing.pack_folder, *arguments)
     assert not (tmp_path / 'target' / 'index.npz').exists()
     capsys.readouterr()
     assert packing.pack_folder(*arguments) == 0

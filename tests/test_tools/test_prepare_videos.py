@@ -1,19 +1,18 @@
 """tools/dataset_converters/prepare_videos.py: what it makes, leaves out and says."""
 
-import multiprocessing
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from support.killed import kill_when, wait_until
 from support.prepared import manifest, read
 
 from mmmae_st.datasets import VideoDataset
@@ -233,28 +232,22 @@ def test_too_little_space_is_found_early(tmp_path, source, prepare, make_clip, c
 def test_killed_at_any_moment_it_goes_on(tmp_path, source, prepare, make_clip, capsys):
     """What is there after a SIGKILL is whole, and the next run makes the rest."""
     target = tmp_path / 'target'
-    for number in range(8):
-        make_clip(source / f'{number}.mp4', width=320, height=240)
-    process = multiprocessing.get_context('fork').Process(target=prepare, args=(source, target))
-    process.start()
-    deadline = time.monotonic() + 60
-    while len(list(target.glob('[0-9].mp4'))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.kill()
-    process.join()
+    names = [f'{number}.mp4' for number in range(8)]
+    lengths = dict.fromkeys(names, 40) | {names[0]: 120}  # not ready before the kill
+    for name, length in lengths.items():
+        make_clip(source / name, num_frames=length, width=320, height=240)
+    kill_when(lambda: len(list(target.glob('[0-9].mp4'))) > 1, prepare, source, target)
     made = list(target.glob('[0-9].mp4'))
     assert 2 <= len(made) < 8
-    assert all(len(read(path)[0]) == 40 for path in made)
+    assert all(len(read(path)[0]) == lengths[path.name] for path in made)
     if (target / 'manifest.jsonl').exists():
         with (target / 'manifest.jsonl').open('a') as file:
             file.write('{"source": "7.m')  # as if it had been cut short
-    time.sleep(0.5)  # a worker may finish the video it is at
     assert prepare(source, target) == 0
     counts = re.search(r'(\d+) videos to make, (\d+) are there', capsys.readouterr().out)
     assert sum(map(int, counts.groups())) == 8
-    names = [f'{number}.mp4' for number in range(8)]
     assert sorted(os.listdir(target)) == [*names, 'manifest.jsonl', 'prepared.json']
-    assert all(len(read(target / name)[0]) == 40 for name in names)
+    assert all(len(read(target / name)[0]) == lengths[name] for name in names)
     assert sorted(manifest(target)) == names
 
 
@@ -274,9 +267,7 @@ def test_ctrl_c_ends_it_in_one_line(tmp_path, source, prepare, make_clip):
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not list(target.glob('[0-9].mp4')) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_until(lambda: list(target.glob('[0-9].mp4')), 'there is a video')
     os.killpg(process.pid, signal.SIGINT)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 130

@@ -2,7 +2,7 @@
 
 import pytest
 from mmengine.config import Config
-from support.smoke_runs import train
+from support.smoke_runs import call_train, start
 
 from mmmae_st.engine.runner.resume import (
     ResumeRefusedError,
@@ -41,7 +41,7 @@ def test_a_refused_run_leaves_nothing_behind(tmp_path, error, left):
 @pytest.mark.slow
 def test_the_command_line_keeps_runs_apart(data_root, tmp_path):
     files = dict(data_root=data_root, work_dir=tmp_path / 'run')
-    first = train('train_cfg.max_epochs=1', **files)
+    first = call_train('train_cfg.max_epochs=1', **files)
     assert first.returncode == 0, first.stderr
     lines = (first.stdout + first.stderr).splitlines()
     assert len(lines) < 15 and not any('paramwise_options' in line for line in lines), lines
@@ -49,14 +49,13 @@ def test_the_command_line_keeps_runs_apart(data_root, tmp_path):
     assert 'Config:' in logs[0] and 'Hooks will be executed' in logs[0]
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')}
-    again = train('train_cfg.max_epochs=1', **files)
-    assert again.returncode == 1 and 'holds the checkpoints of another run' in again.stderr
-    other_seed = train('--resume', 'randomness.seed=3', **files)
-    assert other_seed.returncode == 1 and 'the run to resume has randomness.seed=0' in (
-        other_seed.stdout + other_seed.stderr
-    )
-    none = train('--resume', 'none.pth', data_root=data_root, work_dir=tmp_path / 'new')
-    assert none.returncode == 1 and not (tmp_path / 'new').exists()
+    again = start('train_cfg.max_epochs=1', **files)
+    assert again.wait() == [1] and 'holds the checkpoints of another run' in again.output()
+    other_seed = start('--resume', 'randomness.seed=3', **files)
+    assert other_seed.wait() == [1]
+    assert 'the run to resume has randomness.seed=0' in other_seed.output()
+    none = start('--resume', 'none.pth', data_root=data_root, work_dir=tmp_path / 'new')
+    assert none.wait() == [1] and not (tmp_path / 'new').exists()
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')}
     assert set(after) == set(before)
     assert all(after[path] == before[path] for path in before if path.suffix == '.pth')

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -82,9 +83,8 @@ def main(argv: list[str] | None = None) -> int:
         TMPDIR=str(folder),
         TORCHINDUCTOR_CACHE_DIR=str(folder / 'inductor'),
         TRITON_CACHE_DIR=str(folder / 'triton'),
-        PYTHONPYCACHEPREFIX=str(folder / 'pycache'),
     )
-    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # of this process alone
+    compile_once(folder / 'pycache')
     tempfile.tempdir = str(folder)
     earlier = Path(args.earlier).resolve() if args.earlier else None
     machine['processes'] = choose_method(args.device, folder / 'method.txt')
@@ -101,6 +101,14 @@ def main(argv: list[str] | None = None) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     print(report.markdown())
     return 0
+
+
+def compile_once(folder: Path) -> None:
+    """Where packages came without bytecode, let the processes that follow share theirs."""
+    spec = find_spec('torch')
+    if spec and spec.cached and not Path(spec.cached).exists():
+        os.environ['PYTHONPYCACHEPREFIX'] = str(folder)
+        os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

@@ -46,26 +46,18 @@ def has_begun(work_dir: Path) -> bool:
     return any(int(path.stem.split('_')[1]) > 2 for path in work_dir.glob('iter_*.pth'))
 
 
-def check_distributed(place: Place, notes: Notes) -> None:
-    """tools/dist_train.sh with one process."""
-    config = runs.write_config(
-        place.folder / 'distributed.py', SMOKE, runs.small_videos(place), place
-    )
-    runs.dist_train(config, place.folder / 'distributed', '--amp')
-    rows = runs.scalars(place.folder / 'distributed')
-    notes.add(
-        'training', run='tools/dist_train.sh, 1 process', steps=len(rows), loss=rows[-1]['loss']
-    )
-
-
-def check_sharded(place: Place, notes: Notes) -> None:
-    """FSDP with one process: the config for ViT-H at the size of the smoke config."""
-    base = place.folder / 'sharded_base.py'
-    base.write_text(SHARDED.read_text().replace("'./mae_st_vith_k400.py'", repr(str(SMOKE))))
-    config = runs.write_config(place.folder / 'sharded.py', base, runs.small_videos(place), place)
-    runs.dist_train(config, place.folder / 'sharded')
-    rows = runs.scalars(place.folder / 'sharded')
-    notes.add('training', run='FSDP, 1 process', steps=len(rows), loss=rows[-1]['loss'])
+def check_distributed(place: Place, notes: Notes, *, sharded: bool) -> None:
+    """tools/dist_train.sh with one process; with FSDP as the config for ViT-H has it, but small."""
+    name = 'sharded' if sharded else 'distributed'
+    base = SMOKE
+    if sharded:
+        base = place.folder / 'sharded_base.py'
+        base.write_text(SHARDED.read_text().replace("'./mae_st_vith_k400.py'", repr(str(SMOKE))))
+    config = runs.write_config(place.folder / f'{name}.py', base, runs.small_videos(place), place)
+    runs.dist_train(config, place.folder / name, *([] if sharded else ['--amp']))
+    rows = runs.scalars(place.folder / name)
+    run = 'FSDP, 1 process' if sharded else 'tools/dist_train.sh, 1 process'
+    notes.add('training', run=run, steps=len(rows), loss=rows[-1]['loss'])
 
 
 SECTION = Section(
@@ -81,11 +73,16 @@ SECTION = Section(
         ),
         Task('resume', 'tools/train.py --amp, killed and resumed', 25, check_resume),
         Task('encoder', 'the encoder of recognition and detection', 8, numerics.check_encoder),
-        Task('distributed', 'tools/dist_train.sh with one process', 15, check_distributed),
+        Task(
+            'distributed',
+            'tools/dist_train.sh with one process',
+            15,
+            partial(check_distributed, sharded=False),
+        ),
         Task(
             'variants', 'dense, all targets, all masks against the CPU', 15, numerics.check_variants
         ),
-        Task('sharded', 'FSDP with one process', 15, check_sharded),
+        Task('sharded', 'FSDP with one process', 15, partial(check_distributed, sharded=True)),
         Task('compiled', 'torch.compile in one graph against eager', 25, numerics.check_compiled),
     ),
 )
