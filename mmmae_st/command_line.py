@@ -3,24 +3,74 @@
 import argparse
 import atexit
 import os
+import re
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from mmengine.config import Config, DictAction
 
 from mmmae_st.config import override, read_config
 from mmmae_st.datasets.readers import VideoReadError
+from mmmae_st.fileio.atomic_file import require_folder
 from mmmae_st.fileio.pipes import drop_unread_output
 
 atexit.register(drop_unread_output)  # before Python tries it and complains
 
 
-def tool_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser whose ``--help`` is the tool's docstring as written, and names the defaults."""
-    return argparse.ArgumentParser(description=description, formatter_class=_Help)
+def tool_parser(description: str | None, defaults: bool = True) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` is the tool's docstring as written, and whose errors are one line.
+
+    Args:
+        description: The docstring. The file's name in it becomes the name of the command, when
+            that is how the program was started.
+        defaults: Name the defaults of the options.
+    """
+    parser = _Parser(
+        description=description,
+        formatter_class=_Help if defaults else argparse.RawDescriptionHelpFormatter,
+    )
+    file = getattr(sys.modules.get('__main__'), '__file__', None) or ''
+    if description and ' ' in parser.prog and file:
+        name = rf'(python tools/[\w/]*)?{re.escape(os.path.basename(file))}'
+        parser.description = re.sub(rf'(?<!\S){name}', parser.prog, description)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Without the usage before an error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: error: {message}; see {self.prog} --help\n')
+
+
+def number(
+    kind: Callable[[str], float], least: float, most: float = float('inf'), above: bool = False
+) -> Callable[[str], Any]:
+    """The ``type`` of an option that is a number in a range.
+
+    Args:
+        kind: ``int`` or ``float``.
+        least: The smallest valid one.
+        most: The largest.
+        above: Whether ``least`` itself is too small.
+    """
+    words = f'{"above" if above else "at least"} {least:g}'
+    words += '' if most == float('inf') else f' and at most {most:g}'
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = 'an integer' if kind is int else 'a number'
+            raise argparse.ArgumentTypeError(f'must be {what} {words}, got {text!r}') from None
+        if not (least < value if above else least <= value) or not value <= most:
+            raise argparse.ArgumentTypeError(f'must be {words}, got {value:g}')
+        return value
+
+    return parse
 
 
 class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -33,8 +83,21 @@ class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpF
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """The argument ``--cfg-options``."""
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='config overrides'
     )
+
+
+class Overrides(DictAction):
+    """mmengine's, which needs values of the form KEY=VALUE."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        """Parse them."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f'argument {self.option_strings[0]}: takes KEY=VALUE, got {value!r}')
+        super().__call__(parser, namespace, values)
 
 
 def add_launcher_options(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +132,7 @@ def load_run_config(args: argparse.Namespace, prefix: str = '') -> Config:
     cfg = load_config(args.config, args.cfg_options)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', prefix + name)
+    require_folder(cfg.work_dir)
     cfg.launcher = args.launcher
     return cfg
 

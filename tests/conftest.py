@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
+from mmmae_st import __main__ as command
+
 pytest.register_assert_rewrite('support')
 pytest_plugins = ['support.hardware', 'support.recognition', 'support.smoke_runs']
 
@@ -137,3 +139,25 @@ def record() -> Callable[..., dict]:
         return dict(path=str(path), sample_key=(seed, epoch, index), failures=[])
 
     return make
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Callable[..., tuple[int | str | None, str]]:
+    """Call ``mmmae_st`` in this process; returns what ended it, and what it printed."""
+    for name in ('argv', 'path'):
+        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
+    monkeypatch.setitem(sys.modules, '__main__', sys.modules['__main__'])
+
+    def call(*args: str) -> tuple[int | str | None, str]:
+        sys.argv = ['mmmae_st', *args]
+        code = None
+        try:
+            command.main()
+        except SystemExit as stop:
+            code = stop.code
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return call

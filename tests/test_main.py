@@ -14,26 +14,6 @@ from mmmae_st import __main__ as command
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Call it with arguments; returns what ended it, and what it printed."""
-    for module in ('argv', 'path'):
-        monkeypatch.setattr(sys, module, list(getattr(sys, module)))
-    monkeypatch.setitem(sys.modules, '__main__', sys.modules['__main__'])
-
-    def call(*args):
-        sys.argv = ['mmmae_st', *args]
-        code = None
-        try:
-            command.main()
-        except SystemExit as stop:
-            code = stop.code
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return call
-
-
 def test_every_program_of_the_tools_has_a_name():
     programs = {
         str(path.relative_to(ROOT / 'tools'))

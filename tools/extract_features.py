@@ -16,17 +16,18 @@ examples:
 import argparse
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.config import Config
 
 from mmmae_st import FeatureInferencer, LongFeatureInferencer
 from mmmae_st.apis.feature_folder import SUFFIXES
-from mmmae_st.command_line import add_amp_options, load_config, short_errors, tool_parser
+from mmmae_st.command_line import add_amp_options, load_config, number, short_errors, tool_parser
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import VIDEO_EXTENSIONS
 from mmmae_st.engine.runner.quiet import quieten_warnings
-from mmmae_st.fileio.atomic_file import written_whole
+from mmmae_st.fileio.atomic_file import require_writable, written_whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -44,21 +45,31 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--layer', type=int, default=-1, help='block of the encoder; -1 is the last'
     )
-    parser.add_argument('--views', type=int, default=1, help='clips spread over each video')
     parser.add_argument(
-        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+        '--views', type=number(int, 1), default=1, help='clips spread over each video'
     )
-    parser.add_argument('--batch-size', type=int, default=8, help='videos, or windows, at a time')
-    parser.add_argument('--workers', type=int, default=4, help='processes that decode')
+    parser.add_argument(
+        '--frame-interval',
+        type=number(int, 1),
+        default=4,
+        help='frames from one to the next, at 30 a second',
+    )
+    parser.add_argument(
+        '--batch-size', type=number(int, 1), default=8, help='videos, or windows, at a time'
+    )
+    parser.add_argument('--workers', type=number(int, 0), default=4, help='processes that decode')
     parser.add_argument('--device', help='where to compute; a GPU if there is one')
     add_amp_options(parser)
     windows = parser.add_argument_group('windows')
     windows.add_argument(
-        '--stride', type=float, metavar='FRAMES', help='from one to the next, at 30 a second'
+        '--stride',
+        type=number(float, 0, above=True),
+        metavar='FRAMES',
+        help='from one to the next, at 30 a second',
     )
     windows.add_argument('--spatial', action='store_true', help='maps instead of vectors')
     windows.add_argument('--suffix', choices=SUFFIXES, default='.npy', help='kind of files')
-    windows.add_argument('--processes', type=int, default=1, help='videos at a time')
+    windows.add_argument('--processes', type=number(int, 1), default=1, help='videos at a time')
     args = parser.parse_args(argv)
     if args.stride is not None and args.views != 1:
         parser.error(f'--views goes without --stride, got {args.views}')
@@ -87,8 +98,16 @@ def list_videos(videos: str, data_root: str) -> tuple[list[str], dict[str, np.nd
     return [record['path'] for record in records], dict(labels=np.array(labels)) if labels else {}
 
 
+def require_some(found: Sequence[Mapping], failed: Sequence[Mapping]) -> None:
+    """Raise ValueError if all have failed; says why of the first."""
+    if len(failed) == len(found):
+        first = f'{failed[0]["path"]}: {failed[0]["error"]}'
+        raise ValueError(f'none of {len(found)} videos can be read, the first: {first}')
+
+
 def extract_videos(args: argparse.Namespace, config: Config | None) -> None:
     """One feature for each video, in one file."""
+    require_writable(args.out)
     paths, labels = list_videos(args.videos, args.data_root)
     inferencer = FeatureInferencer(
         args.checkpoint,
@@ -100,6 +119,7 @@ def extract_videos(args: argparse.Namespace, config: Config | None) -> None:
         amp=args.amp,
     )
     found = inferencer(paths, args.batch_size, args.workers)
+    require_some(found, [video for video in found if video['error'] is not None])
     features = np.stack([video['features'] for video in found])
     with written_whole(args.out) as temporary, temporary.open('wb') as file:
         np.savez(file, features=features, paths=np.array(paths), **labels)
@@ -128,12 +148,13 @@ def extract_windows(args: argparse.Namespace, config: Config | None) -> None:
     found = inferencer(
         videos, args.batch_size, args.out, suffix=args.suffix, num_processes=args.processes
     )
+    require_some(found, [video for video in found if video['file'] is None])
     for video in found:
         if video['error'] is not None:
             what = 'cannot read' if video['file'] is None else 'not to its end'
             print(f'{what}: {video["path"]}: {video["error"]}', file=sys.stderr)
-    number = sum(video['file'] is not None for video in found)
-    print(f'{args.out}: features of {number} of {len(found)} videos')
+    read = sum(video['file'] is not None for video in found)
+    print(f'{args.out}: features of {read} of {len(found)} videos')
 
 
 def main(argv: list[str] | None = None) -> None:

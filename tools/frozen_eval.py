@@ -36,9 +36,7 @@ Row = tuple[str, str, float, float]
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line.tool_parser(__doc__)
     parser.add_argument('config', help='config file, of configs/frozen')
     parser.add_argument('checkpoint', help='pretraining, recogniser or foreign checkpoint')
     parser.add_argument('methods', nargs='+', choices=METHODS, help='what to evaluate with')

@@ -23,7 +23,7 @@ from mmengine.registry import DATASETS, METRICS, MODELS
 from mmengine.runner import Runner
 from tqdm import tqdm
 
-from mmmae_st.command_line import load_config, short_errors
+from mmmae_st.command_line import load_config, short_errors, tool_parser
 from mmmae_st.compat.versions import versions_of
 from mmmae_st.config import check_config
 from mmmae_st.datasets import VideoDataset
@@ -95,7 +95,7 @@ class ProgressHook(Hook):
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument('videos', nargs='?', help='folder of videos; clips are generated without')
     parser.add_argument('--config', default='quickstart', help='config to train')
     parser.add_argument(

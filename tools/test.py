@@ -1,6 +1,7 @@
 """Test a fine-tuned recogniser or detector; the metrics are printed and logged."""
 
 import argparse
+from textwrap import shorten
 
 import torch
 from mmengine.config import Config
@@ -19,7 +20,7 @@ from mmmae_st.precision import Amp, use_bfloat16
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line.tool_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint of a run of this config')
     parser.add_argument('--work-dir', help='logs; work_dirs/<config> by default')
@@ -84,9 +85,10 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
         try:
             runner.load_checkpoint(args.checkpoint, strict=True)
         except RuntimeError as error:
-            hint = '\nA pretraining checkpoint has to be fine-tuned first (tools/train.py).'
+            hint = '; a pretraining checkpoint has to be fine-tuned first (tools/train.py)'
+            cause = shorten(str(error), 300)  # every parameter is named
             raise ValueError(
-                f'{args.checkpoint} is no checkpoint of the model of {args.config}: {error}'
+                f'{args.checkpoint} is no checkpoint of the model of {args.config}: {cause}'
                 + (hint if 'decoder.' in str(error) else '')
             ) from error
     if args.amp:

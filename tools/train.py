@@ -31,7 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file or its short name, or folder of videos')
     parser.add_argument('--work-dir', help='logs and checkpoints; work_dirs/<config> by default')
     parser.add_argument('--preset', choices=PRESETS, help='model and recipe for a folder of videos')
-    parser.add_argument('--epochs', type=int, help='epochs for a folder of videos')
+    parser.add_argument(
+        '--epochs', type=command_line.number(int, 1), help='epochs for a folder of videos'
+    )
     parser.add_argument(
         '--resume',
         nargs='?',

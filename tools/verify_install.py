@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 from installation_checks import CHECKS, IN_CHECKOUT, NotInstalledError
 
@@ -47,11 +48,16 @@ REMEDIES = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """As that of mmmae_st.command_line, which may not be there: errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: error: {message}; see {self.prog} --help\n')
+
+
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--require', nargs='+', choices=CHECKS, default=[], help='parts that must work besides'
     )

@@ -6,11 +6,13 @@ Dimensions: B clips, C channels, T H W frames and pixels.
 import copy
 import importlib.util
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.models import ClipDataPreprocessor, SpacetimeViT
 
 FORMATS = {'.pt2': 'torch.export', '.onnx': 'ONNX'}
@@ -63,6 +65,7 @@ def export_encoder(model: ExportedEncoder, path: str | Path, clip: tuple[int, in
     Raises:
         ValueError: If the suffix is unknown, a package is missing, or the outputs differ by more
             than ``TOLERANCE``; the file is then removed.
+        OSError: If the file cannot be written.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
@@ -74,16 +77,16 @@ def export_encoder(model: ExportedEncoder, path: str | Path, clip: tuple[int, in
                 f'ONNX needs {", ".join(missing)}: pip install {" ".join(missing)} (the extra '
                 "'export' brings them)"
             )
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # PyTorch's, about itself
-        _write(model, path, clip)
-    difference = max(_difference(model, path, batch, clip) for batch in (1, 3))
-    if not difference <= TOLERANCE:
-        path.unlink()
-        raise ValueError(
-            f'{path} gave outputs that differ by {difference:.2g} of the largest, more than '
-            f'{TOLERANCE}; it is removed'
-        )
+    with written_whole(path) as temporary:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # PyTorch's, about itself
+            _write(model, temporary, clip)
+        difference = max(_difference(model, temporary, batch, clip) for batch in (1, 3))
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f'{path} gave outputs that differ by {difference:.2g} of the largest, more than '
+                f'{TOLERANCE}; it is removed'
+            )
     return difference
 
 
@@ -109,7 +112,9 @@ def _write(model: ExportedEncoder, path: Path, clip: tuple[int, int, int]) -> No
         dynamic_shapes=({0: torch.export.Dim('batch')},),
     )
     if path.suffix == '.pt2':
-        torch.export.save(program, path)
+        content = BytesIO()  # PyTorch's own writer aborts the process on a full disk
+        torch.export.save(program, content)
+        path.write_bytes(content.getbuffer())
         return
     torch.onnx.export(
         program,

@@ -28,7 +28,7 @@ class FeatureFolder:
 
     Args:
         folder: The folder; it is made.
-        suffix: ``'.npy'``, the matrix alone, or ``'.npz'``: ``features``, ``seconds`` (N, 2) and
+        suffix: ``'.npy'``, the matrix alone, or ``'.npz'``: ``feats``, ``seconds`` (N, 2) and
             ``fps``.
         dtype: ``'float16'`` or ``'float32'``.
 
@@ -113,7 +113,7 @@ class FeatureFolder:
                         np.save(file, rows)
                     else:
                         seconds = source.windows.seconds[: len(rows)]
-                        np.savez(file, features=rows, seconds=seconds, fps=source.fps)
+                        np.savez(file, feats=rows, seconds=seconds, fps=source.fps)
             finally:
                 rows_file.unlink(missing_ok=True)
             note = dict(video=video.path, **source.summary(len(rows)))

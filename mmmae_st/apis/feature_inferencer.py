@@ -139,6 +139,8 @@ class FeatureInferencer:
         show_progress: bool = True,
     ) -> None:
         self.encoder = ClipEncoder(model, config, output, layer, amp).to(to_cuda_if_any(device))
+        if views < 1:
+            raise ValueError(f'views must be at least 1, got {views}')
         num_frames, size = square_size(self.encoder.encoder)
         self.load = LoadClips(
             num_frames, frame_interval, views, sampling='uniform', unreadable='blank'

@@ -19,13 +19,13 @@ from mmmae_st.apis.model_card import Run, model_card, read_training
 from mmmae_st.apis.models import get_model
 from mmmae_st.apis.publish import describe_arguments
 from mmmae_st.fileio.atomic_file import write_whole
-from mmmae_st.fileio.hub_files import SCHEME, hub_file, huggingface_hub
+from mmmae_st.fileio.hub_files import SCHEME, WEIGHTS, hub_file, huggingface_hub
 from mmmae_st.fileio.safe_loading import existing_file
 from mmmae_st.models import SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.weights import write_checkpoint
 from mmmae_st.version import __version__
 
-CONFIG, WEIGHTS, CARD = 'config.json', 'model.safetensors', 'README.md'
+CONFIG, CARD = 'config.json', 'README.md'
 LIBRARY = 'mmmae_st'
 
 

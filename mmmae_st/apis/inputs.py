@@ -4,7 +4,7 @@ Dimensions: N clips, R views of a video, T H W frames and pixels.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,7 +24,7 @@ from mmmae_st.datasets.transforms.frame_sampling import segment_frames
 from mmmae_st.models import SpacetimeViT
 
 Item: TypeAlias = str | Path | np.ndarray | Tensor
-Inputs: TypeAlias = Item | Sequence[Item]
+Inputs: TypeAlias = Item | Iterable[Item]
 Step: TypeAlias = Callable[[dict], dict | None]
 
 
@@ -51,7 +51,7 @@ def find_inputs(inputs: Inputs) -> list[VideoInput]:
 
     Args:
         inputs: Path of a video, folder of videos (sub-folders included), frames (T, H, W, 3) or
-            (N, T, H, W, 3) uint8 RGB as array or tensor, or a list or tuple of any of these.
+            (N, T, H, W, 3) uint8 RGB as array or tensor, or a list, tuple or iterator of these.
 
     Raises:
         FileNotFoundError: If the only path does not exist.
@@ -60,7 +60,7 @@ def find_inputs(inputs: Inputs) -> list[VideoInput]:
     if isinstance(inputs, (str, Path)) and '://' not in str(inputs) and not os.path.exists(inputs):
         raise FileNotFoundError(f'video {inputs} does not exist')
     found: list[VideoInput] = []
-    for item in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
+    for item in inputs if isinstance(inputs, (list, tuple, Iterator)) else [inputs]:
         if isinstance(item, (str, Path)):
             found += _of_path(str(item))
         else:
@@ -175,8 +175,21 @@ def middle_clip(clips: Tensor) -> np.ndarray:
 
 
 def to_cuda_if_any(device: str | torch.device | None) -> torch.device:
-    """The device asked for; without one the GPU if there is any, else the CPU."""
-    return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    """The device asked for; without one the GPU if there is any, else the CPU.
+
+    Raises:
+        ValueError: If there is no such device here.
+    """
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    try:
+        chosen = torch.device(device or ('cuda' if number else 'cpu'))
+    except RuntimeError as error:  # names thirty kinds, most of them not in this build
+        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:0', got {device!r}") from error
+    if chosen.type == 'cuda' and (chosen.index or 0) >= number:
+        raise ValueError(
+            f"device {device!r}: PyTorch sees {number} GPUs here; 'cpu' works anywhere"
+        )
+    return chosen
 
 
 def progress_bar(name: str, unit: str, total: int | None, is_shown: bool) -> tqdm:

@@ -107,7 +107,7 @@ class LongFeatureInferencer:
             out_dir: Folder for a file of each video, written when it is whole; videos that have
                 one are left out, so that an interrupted run is taken up. None to return them.
             suffix: ``'.npy'``, the matrix as ActionFormer and OpenTAD read it, or ``'.npz'`` with
-                ``features``, ``seconds`` and ``fps``.
+                ``feats``, ``seconds`` and ``fps``.
             dtype: ``'float16'`` or ``'float32'``.
             num_processes: Processes that take a video each (needs ``out_dir``).
 

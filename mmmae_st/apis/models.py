@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from urllib.parse import urlparse
 
@@ -17,11 +18,13 @@ from torch import nn
 from mmmae_st.apis.load import load_autoencoder, load_encoder, model_config
 from mmmae_st.config import read_config
 from mmmae_st.config.packaged import config_names
+from mmmae_st.fileio.hub_files import WEIGHTS
 from mmmae_st.models import SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.weights import load_pretrained, read_checkpoint
 
 FILES = Path(__file__).parents[1] / '.mim'  # links in a checkout, files in a wheel
 FOLDERS = ('', 'ablation', 'detection', 'finetune')  # of configs with a model
+SCHEMES = ('http', 'https', 'hf')
 CHECKPOINTS = ('.pth', '.pt', '.pyth', '.bin', '.safetensors', '.ckpt')
 
 
@@ -49,8 +52,8 @@ def get_model(
 
     Args:
         model: A name of ``list_models``, a config file or ``Config``, or a checkpoint (file or
-            http(s) or ``hf://`` address), which comes with its weights: the whole masked
-            autoencoder where the file has a decoder, the encoder otherwise.
+            http(s) or ``hf://`` address, or folder of ``save_pretrained``), which comes with its
+            weights: the whole masked autoencoder where the file has a decoder, else the encoder.
         pretrained: For names and configs: True for the published weights of that name, or a
             checkpoint. By default the weights are as drawn at random.
         device: Where to put it.
@@ -96,7 +99,7 @@ def config_of(model: str | Path) -> Config:
         close = get_close_matches(name, list_models(), n=3, cutoff=0.4)
         raise ValueError(
             f'model must be a name of list_models(), a config (.py) or a checkpoint '
-            f'({", ".join(CHECKPOINTS)}), got {name!r}'
+            f'({", ".join(CHECKPOINTS)}, or a folder of save_pretrained), got {name!r}'
             + (f'; close to it are {", ".join(close)}' if close else '')
         )
     return read_config(_published()[name]['Config'] if name in _published() else name)
@@ -127,12 +130,13 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
     except RuntimeError as error:
         raise ValueError(
             f'{checkpoint} is no checkpoint of the recogniser of this config; a pretraining '
-            f'checkpoint has to be fine-tuned first (tools/train.py). {error}'
+            f'checkpoint has to be fine-tuned first (tools/train.py). {shorten(str(error), 300)}'
         ) from error
 
 
 def _is_checkpoint(name: str) -> bool:
-    return name.endswith(CHECKPOINTS) or urlparse(name).scheme in ('http', 'https', 'hf')
+    is_folder = Path(name, WEIGHTS).is_file()
+    return is_folder or name.endswith(CHECKPOINTS) or urlparse(name).scheme in SCHEMES
 
 
 def _of_checkpoint(checkpoint: str | Path) -> nn.Module:

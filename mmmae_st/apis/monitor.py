@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mmmae_st.apis.inputs import to_cuda_if_any
 from mmmae_st.apis.load import HOW_TO, load_autoencoder
 from mmmae_st.evaluation.held_out import VideoClips, held_out_config, pick, read_clips
 from mmmae_st.evaluation.monitoring import measures_of, outputs_of
@@ -50,7 +51,10 @@ def monitored_clips(
 ) -> tuple[str, list[VideoClips]]:
     """Clips to measure with, as ``FeatureMonitorHook`` reads them, and where they come from."""
     source, dataset_cfg = held_out_config(cfg, arguments)
-    dataset = DATASETS.build(dataset_cfg)
+    try:
+        dataset = DATASETS.build(dataset_cfg)
+    except TypeError as error:  # a name that it does not take
+        raise ValueError(f'the dataset to measure with cannot be made: {error}') from error
     return source, read_clips(dataset, pick(len(dataset), num_videos), num_clips)
 
 
@@ -74,12 +78,13 @@ def monitor(
         amp: bfloat16 autocast where the hardware has it; ``'force'`` everywhere.
 
     Raises:
-        ValueError: If a checkpoint cannot be read, or there are too few videos.
+        ValueError: If a checkpoint cannot be read, there are too few videos, or no such device.
     """
-    bfloat16 = use_bfloat16(amp, device)
+    place = to_cuda_if_any(device)
+    bfloat16 = use_bfloat16(amp, place)
     for checkpoint in checkpoints:
-        model = load_autoencoder(checkpoint, config).to(device)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+        model = load_autoencoder(checkpoint, config).to(place)
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=bfloat16):
             yield measures_of([outputs_of(model, video, num_clips) for video in clips])
 
 

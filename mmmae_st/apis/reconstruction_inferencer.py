@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TypedDict
 
@@ -20,7 +21,7 @@ from mmmae_st.apis.inputs import (
     to_cuda_if_any,
 )
 from mmmae_st.apis.load import load_autoencoder
-from mmmae_st.apis.reconstruct import restore_clips
+from mmmae_st.apis.reconstruct import draw_mask, restore_clips
 from mmmae_st.datasets.transforms import LoadClips, PackClips
 from mmmae_st.fileio.atomic_file import write_whole
 from mmmae_st.models import SpatiotemporalMAE
@@ -67,7 +68,7 @@ class ReconstructionInferencer:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no decoder or cannot be used.
+        ValueError: If it holds no decoder or cannot be used, or a mask cannot be drawn.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class ReconstructionInferencer:
         num_frames, size = square_size(self.model.backbone)
         self.load = LoadClips(num_frames, frame_interval, sampling='uniform', unreadable='blank')
         self.steps: list[Step] = [*square_steps(size), PackClips()]
+        for mask, ratio in product(masks, ratios):
+            draw_mask(mask, self.model.backbone.grid, ratio, seed)  # refuses what cannot be drawn
         self.masks = masks
         self.ratios = ratios
         self.seed = seed

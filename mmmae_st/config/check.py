@@ -116,8 +116,10 @@ def check_config(cfg: Config) -> None:
         _compare_schedule(cfg)
         problems = _Check(cfg).problems
     if problems:
-        listed = '\n'.join(f'  {path}: {problem}' for path, problem in problems)
-        raise ValueError(f'the config has {len(problems)} errors:\n{listed}')
+        listed = [f'{path}: {problem}' for path, problem in problems]
+        if len(listed) == 1:
+            raise ValueError(f'the config has an error: {listed[0]}')
+        raise ValueError('\n  '.join([f'the config has {len(listed)} errors:', *listed]))
 
 
 def _compare_schedule(cfg: Config) -> None:

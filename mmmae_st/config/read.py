@@ -17,10 +17,17 @@ def read_config(path: str | Path, import_modules: bool = True) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config; names what is near.
-        ValueError: If the config needs a package that is not installed; says how to install it.
+        ValueError: If it cannot be read, or needs a package that is not installed; says how to
+            install it.
     """
     file = find_config(str(path))
     try:
         return Config.fromfile(file, import_custom_modules=import_modules)
     except RuntimeError as error:  # of mmmae_st.compat.mmaction and mmmae_st.compat.mmdet
         raise ValueError(f'{path}: {error}') from error
+    except SyntaxError as error:
+        line = f' (line {error.lineno})' if error.lineno else ''
+        raise ValueError(f'config {path} cannot be read: {error.msg}{line}') from error
+    except (NameError, TypeError, ValueError, KeyError, AttributeError) as error:
+        text = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise ValueError(f'config {path} cannot be read: {text}') from error

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -28,6 +28,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             untouched and nothing is left behind, as with any other error of the block.
     """
     target = Path(path)
+    require_folder(target.parent)
+    if target.is_dir():
+        raise IsADirectoryError(f'{target} is a folder: name a file to write')
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(target)
     if temporary.is_dir():  # of a killed write; a file is written over
@@ -44,6 +47,30 @@ def write_whole(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file, see :func:`written_whole`."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
+
+
+def require_writable(path: str | Path) -> None:
+    """Find out before the work what would hinder :func:`written_whole` after it.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    with suppress(_TriedError), written_whole(path) as temporary:
+        temporary.touch()
+        raise _TriedError
+
+
+class _TriedError(Exception):
+    pass
+
+
+def require_folder(path: str | Path) -> None:
+    """Raise NotADirectoryError, naming it, if a folder to write to, or one above it, is a file."""
+    for folder in (Path(path), *Path(path).parents):
+        if folder.is_dir():
+            return
+        if folder.exists():
+            raise NotADirectoryError(f'cannot write to {path}: {folder} is no folder')
 
 
 @register_backend(BACKEND)

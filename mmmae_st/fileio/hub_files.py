@@ -6,6 +6,7 @@ from types import ModuleType
 from urllib.parse import unquote
 
 SCHEME = 'hf://'
+WEIGHTS = 'model.safetensors'  # of a folder or a repository
 
 
 def hub_file(address: str) -> Path:

@@ -3,6 +3,7 @@
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Sequence
 from logging import WARNING
@@ -16,7 +17,15 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from safetensors.torch import load_file
 
-from mmmae_st.fileio.hub_files import SCHEME, hub_file
+from mmmae_st.fileio.hub_files import SCHEME, WEIGHTS, hub_file
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file cannot be used; the message says why."""
+
+
+class NoCheckpointError(FileNotFoundError):
+    """There is no such checkpoint file."""
 
 
 def load_plain(
@@ -42,7 +51,8 @@ def load_plain(
     try:
         if path.suffix == '.safetensors':
             return load_file(path, device=str(map_location or 'cpu'))
-        with torch.serialization.safe_globals(list(admitted)):
+        with torch.serialization.safe_globals(list(admitted)), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of pickles by another program, refused or not
             mmap = mmap and zipfile.is_zipfile(path)
             return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged file makes the unpickler fail in any way
@@ -52,34 +62,48 @@ def load_plain(
 def existing_file(path: str | Path) -> Path:
     """The path of a file that is there and holds something.
 
+    Of a folder of ``save_pretrained``, ``model.safetensors``.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is a folder or empty.
+        ValueError: If it is another folder or empty.
     """
     path = Path(path)
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS
     if not path.exists():
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
+        raise NoCheckpointError(f'checkpoint {path} does not exist')
     if path.is_dir():
         files = sorted(p.name for p in path.iterdir() if p.is_file())
         held = ', '.join(files[:8]) or 'none'
-        raise ValueError(f'checkpoint {path} is a folder: name a file; in it are {held}')
+        raise CheckpointError(f'checkpoint {path} is a folder: name a file; in it are {held}')
     if path.stat().st_size == 0:
-        raise ValueError(f'checkpoint {path} is empty (0 bytes)')
+        raise CheckpointError(f'checkpoint {path} is empty (0 bytes)')
     return path
 
 
-def _explained(path: Path, error: Exception) -> ValueError:
+def _explained(path: Path, error: Exception) -> CheckpointError:
     refused = _refused_global(path, error)
     if refused:
-        return ValueError(
+        return CheckpointError(
             f'checkpoint {path} was refused: to read it, {refused} would have to be imported and '
             'could run code. If you trust the file, save its state_dict alone where it was made, '
             'or give tools/train.py and tools/test.py --trust-checkpoint with its path'
         )
     if 'TorchScript' in str(error):
-        return ValueError(f'checkpoint {path} is a TorchScript archive: save model.state_dict()')
-    cause = ' '.join(str(error).strip().splitlines()[:1])
-    return ValueError(
+        return CheckpointError(
+            f'checkpoint {path} is a TorchScript archive: save model.state_dict()'
+        )
+    with path.open('rb') as file:
+        if file.read(200).lstrip()[:1] == b'<':
+            return CheckpointError(
+                f'checkpoint {path} is a web page, not a PyTorch file: was the address of the page '
+                'saved instead of the file?'
+            )
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else 'no message'
+    if 'weights_only' in cause:  # how PyTorch begins, whatever is wrong with the file
+        cause = 'no pickle of tensors'
+    return CheckpointError(
         f'checkpoint {path} is damaged, cut short or no PyTorch file '
         f'({type(error).__name__}: {cause})'
     )

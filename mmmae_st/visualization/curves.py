@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from mmmae_st.analysis.logs import RunLog, smooth
 from mmmae_st.analysis.schedules import Schedule
+from mmmae_st.fileio.atomic_file import written_whole
 
 X_AXES = ('step', 'epoch', 'hours')
 TRAIN_PANELS = {
@@ -111,9 +112,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure; the suffix chooses the format.
 
     Raises:
+        OSError: If the file cannot be written.
         ValueError: If there is no such format.
     """
-    figure.savefig(path, dpi=100)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=100, format=Path(path).suffix[1:] or 'png')
 
 
 def panels(count: int) -> tuple[Figure, list[Axes]]:

@@ -57,5 +57,5 @@ def monitor_figure(
         if text.startswith('probes'):
             axis.axhline(0.5, color='grey', linestyle=':')
         if len(names) > 1:
-            axis.legend(frameon=False, fontsize='small')
+            axis.legend(framealpha=0.85, edgecolor='none', fontsize='small')  # may lie on a line
     return figure

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.visualization.sheet import TILE, fit_tile, pick_frames, sheet
 
 NORMALIZED_NOTE = (
@@ -75,12 +76,20 @@ def save_png(picture: np.ndarray, path: str | Path) -> None:
 
     Raises:
         OSError: If the file cannot be written.
+        ValueError: If its name does not end in ``.png``.
     """
+    require_png(path)
     encoded, buffer = cv2.imencode('.png', picture[..., ::-1])
     if not encoded:
         raise OSError(f'cannot encode a picture of shape {picture.shape} for {path}')
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(buffer.tobytes())
+    with written_whole(path) as temporary:
+        temporary.write_bytes(buffer.tobytes())
+
+
+def require_png(path: str | Path) -> None:
+    """Raise ValueError unless a name ends in ``.png``."""
+    if Path(path).suffix.lower() != '.png':
+        raise ValueError(f'a picture is written as a file that ends in .png, got {str(path)!r}')
 
 
 def _clips(clips: ArrayLike, name: str) -> np.ndarray:

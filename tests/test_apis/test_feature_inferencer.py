@@ -102,7 +102,7 @@ def test_one_vector_is_no_picture(checkpoint):
     [
         (dict(output='logits'), "output must be one of .*, got 'logits'"),
         (dict(layer=2), r'layer must be in \[-2, 1\], got 2'),
-        (dict(views=0), 'num_clips must be an integer >= 1, got 0'),
+        (dict(views=0), 'views must be at least 1, got 0'),
     ],
 )
 def test_bad_arguments_are_named(checkpoint, options, message):

@@ -52,8 +52,9 @@ def test_folder_gives_the_model_back(checkpoint, tmp_path):
     assert torch.equal(model.loss(VIDEO, ids)['loss'], original.loss(VIDEO, ids)['loss'])
     again = from_pretrained(save_pretrained(model, tmp_path / 'again'))
     assert torch.equal(again.backbone(VIDEO), original.backbone(VIDEO))
-    encoder, _ = load_encoder(folder / 'model.safetensors')
-    assert torch.equal(encoder(VIDEO), original.backbone(VIDEO))
+    for source in (folder, folder / 'model.safetensors'):
+        assert torch.equal(load_encoder(source)[0](VIDEO), original.backbone(VIDEO))
+    assert torch.equal(get_model(folder).backbone(VIDEO), original.backbone(VIDEO))
 
 
 def test_configs_of_the_package_leave_much_to_the_encoder(tmp_path):

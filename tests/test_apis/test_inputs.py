@@ -21,6 +21,7 @@ def test_paths_folders_and_arrays_mix(clips, make_clip, tmp_path):
     assert [video.frames is None for video in found] == [True] * 3 + [False] * 3
     assert Path(found[2].path) == tmp_path / 'sub/a.mp4'
     assert [video.path for video in find_inputs(clips['plain'])] == [str(clips['plain'])]
+    assert len(find_inputs(tmp_path.glob('*.mp4'))) == 1
 
 
 def test_names_are_told_apart():

@@ -84,8 +84,11 @@ def test_folder_holds_matrices_that_localisation_codes_read(checkpoint, videos, 
 
     packed = infer(videos, out_dir=tmp_path / 'npz', suffix='.npz')
     with np.load(packed[0]['file']) as content:
-        assert np.array_equal(content['features'], np.load(found[0]['file']))
-        assert content['seconds'].shape == (17, 2) and content['fps'] == 30
+        assert np.array_equal(content['feats'], np.load(found[0]['file']))
+        assert content['fps'] == 30
+        # Where ActionFormer sees seconds: num_frames=16, a window of 8 frames, every second one.
+        rows = (content['seconds'].mean(axis=1) * 30 - 0.5 * 16) / 4
+        np.testing.assert_allclose(rows, np.arange(17), atol=1e-9)
 
 
 def test_interrupted_run_is_taken_up(checkpoint, videos, tmp_path, monkeypatch):

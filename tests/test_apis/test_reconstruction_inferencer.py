@@ -32,6 +32,9 @@ def test_reconstructions_in_files_and_on_the_screen(checkpoint, clips, tmp_path,
         assert [entry['mask'] for entry in report][:2] == ['random 50 %', 'random 75 %']
     with pytest.raises(ValueError, match="formats must be of .*, got 'jpg'"):
         infer(clip, formats=['jpg'])
+    for options in (dict(masks=['foo']), dict(ratios=[2])):
+        with pytest.raises(ValueError, match='must be .*, got'):
+            ReconstructionInferencer(checkpoint, **options)
 
 
 def test_batches_and_workers_make_no_difference(checkpoint, clips, tmp_path):

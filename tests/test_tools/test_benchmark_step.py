@@ -103,4 +103,4 @@ def test_what_the_reference_does_not_know(benchmark, config, options, message):
 def test_bad_arguments(benchmark, config, capsys):
     with pytest.raises(SystemExit):
         benchmark([config, '--batch', '0'])
-    assert '--batch must be at least 1, got 0' in capsys.readouterr().err
+    assert '--batch: must be at least 1, got 0' in capsys.readouterr().err

@@ -14,7 +14,13 @@ TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
 
 
 def build(converter, *args):
-    return converter.run('build_file_list', *args)
+    """0, or 1 with the cause on the standard error, as the program ends."""
+    try:
+        converter.run('build_file_list', *args)
+    except SystemExit as stop:
+        print(stop.code, file=sys.stderr)
+        return 1
+    return 0
 
 
 def touch(root, *names):
@@ -29,18 +35,8 @@ def test_list_of_class_folders(tmp_path, converter):
     touch(train, 'arm wrestling/b 2.mp4', 'arm wrestling/a.webm', 'zumba/x/c.avi', 'zumba/note.txt')
     touch(val, 'zumba/d.mp4')
     classes = out / 'classes.txt'
-    assert (
-        converter.run(
-            'build_file_list', 'folder', train, '--out', out / 'train.txt', '--classes', classes
-        )
-        == 0
-    )
-    assert (
-        converter.run(
-            'build_file_list', 'folder', val, '--out', out / 'val.txt', '--classes', classes
-        )
-        == 0
-    )
+    assert build(converter, 'folder', train, '--out', out / 'train.txt', '--classes', classes) == 0
+    assert build(converter, 'folder', val, '--out', out / 'val.txt', '--classes', classes) == 0
     assert classes.read_text() == 'arm wrestling\nzumba\n'
     assert list(read_list(str(out / 'train.txt'))) == [
         dict(path='arm wrestling/a.webm', label=0),
@@ -55,12 +51,7 @@ def test_list_refuses_unknown_class_and_missing_class_file_argument(tmp_path, co
     classes = tmp_path / 'classes.txt'
     classes.write_text('run\nwalk\n')
     out = tmp_path / 'list.txt'
-    assert (
-        converter.run(
-            'build_file_list', 'folder', tmp_path / 'v', '--out', out, '--classes', classes
-        )
-        == 1
-    )
+    assert build(converter, 'folder', tmp_path / 'v', '--out', out, '--classes', classes) == 1
     assert '1 classes are not in' in (error := capsys.readouterr().err) and "'swim'" in error
     assert build(converter, 'folder', tmp_path / 'v', '--out', out) == 1
     assert '--classes is needed' in capsys.readouterr().err
@@ -190,12 +181,7 @@ def test_hmdb51(tmp_path, converter):
     touch(tmp_path / 'v', 'wave/a#1.avi', 'wave/b.avi', 'ride_bike/d.avi', 'ride_bike/a#1.avi')
     for subset in ('train', 'test'):
         args = ('hmdb51', splits, tmp_path / 'v', '--split', 1, '--subset', subset)
-        assert (
-            converter.run(
-                'build_file_list', *args, '--out', tmp_path / subset, '--classes', tmp_path / 'c'
-            )
-            == 0
-        )
+        assert build(converter, *args, '--out', tmp_path / subset, '--classes', tmp_path / 'c') == 0
     assert (tmp_path / 'train').read_text() == 'ride_bike/d.avi 0\nwave/a#1.avi 1\n'
     assert (tmp_path / 'test').read_text() == 'ride_bike/a#1.avi 0\nwave/b.avi 1\n'
 

@@ -58,7 +58,6 @@ def test_what_is_measured_here(plan, clips, tmp_path, capsys, monkeypatch):
     ('args', 'message'),
     [
         (['nothing.py'], 'does not exist'),
-        ([CONFIG, '--gpus', '0'], '--gpus must be at least 1, got 0'),
         (['configs/_base_/default_runtime.py'], 'has no train_dataloader'),
         ([CONFIG, '--data', 'nowhere'], 'nowhere'),
     ],

@@ -160,8 +160,10 @@ def test_names_that_cannot_stand_in_a_line(tmp_path, converter):
         shutil.rmtree(tmp_path / 'v')
         (tmp_path / 'v').mkdir()
         (tmp_path / 'v' / name).touch()
-        assert converter.run('build_file_list', 'plain', tmp_path / 'v', '--out', out) == 1
-    assert converter.run('prepare_videos', tmp_path / 'v', tmp_path / 't') == 1
+        with pytest.raises(SystemExit, match='cannot stand in a list'):
+            converter.run('build_file_list', 'plain', tmp_path / 'v', '--out', out)
+    with pytest.raises(SystemExit, match='all 1 videos failed, the first: '):
+        converter.run('prepare_videos', tmp_path / 'v', tmp_path / 't')
     assert (tmp_path / 't' / 'failed.txt').exists()
 
 

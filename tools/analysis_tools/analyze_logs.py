@@ -12,7 +12,8 @@ import argparse
 import json
 
 from mmmae_st.analysis.logs import format_summaries, read_run, summarise
-from mmmae_st.command_line import short_errors, tool_parser
+from mmmae_st.command_line import number, short_errors, tool_parser
+from mmmae_st.fileio.atomic_file import require_writable
 from mmmae_st.visualization.curves import X_AXES, curves_figure, save_figure
 
 
@@ -25,7 +26,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--names', nargs='+', help='names of the runs; by default of the folders')
     parser.add_argument('--x', choices=X_AXES, default='epoch', help='what runs to the right')
     parser.add_argument(
-        '--window', type=int, help='logged losses to average over; by default a fiftieth of them'
+        '--window',
+        type=number(int, 1),
+        help='logged losses to average over; by default a fiftieth of them',
     )
     parser.add_argument('--out', default='curves.png', help='picture to write')
     parser.add_argument('--json', action='store_true', help='write JSON instead of the table')
@@ -36,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     """Draw the curves and write the table to the standard output."""
     args = parse_args(argv)
     with short_errors():
+        require_writable(args.out)
         runs = [read_run(path) for path in args.runs]
         if args.names and len(args.names) != len(runs):
             raise ValueError(f'{len(args.names)} --names were given for {len(runs)} runs')

@@ -15,7 +15,6 @@ examples:
 import argparse
 import copy
 import json
-from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -27,14 +26,22 @@ from step_benchmark.steps import Settings, Step, make_batch
 
 from mmmae_st.analysis.pretraining_cost import pretraining_cost
 from mmmae_st.analysis.step_time import kept_bytes
-from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.apis.inputs import to_cuda_if_any
+from mmmae_st.command_line import (
+    add_config_options,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
+from mmmae_st.fileio.atomic_file import require_writable, write_whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line; see ``--help``."""
     parser = tool_parser(__doc__)
     parser.add_argument('config', help='pretraining config')
-    parser.add_argument('--batch', type=int, default=4, help='clips in a batch')
+    parser.add_argument('--batch', type=number(int, 1), default=4, help='clips in a batch')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
     parser.add_argument('--compile', action='store_true', help='torch.compile all models')
@@ -46,19 +53,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--huggingface', action='store_true', help='also time the VideoMAE of transformers'
     )
-    parser.add_argument('--runs', type=int, default=7, help='counted steps')
-    parser.add_argument('--warmup', type=int, default=2, help='steps before counting')
+    parser.add_argument('--runs', type=number(int, 1), default=7, help='counted steps')
+    parser.add_argument('--warmup', type=number(int, 0), default=2, help='steps before counting')
     parser.add_argument(
-        '--budget-gib', type=float, help="memory to print the largest batch for (a GPU's, if any)"
+        '--budget-gib',
+        type=number(float, 0, above=True),
+        help="memory to print the largest batch for (a GPU's, if any)",
     )
     parser.add_argument('--profile', action='store_true', help='print the rows of a profiled step')
     parser.add_argument('--out', help='write the figures to this JSON file')
     add_config_options(parser)
-    args = parser.parse_args(argv)
-    for name in ('batch', 'runs'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
-    return args
+    return parser.parse_args(argv)
 
 
 def variants(cfg: Config, args: argparse.Namespace) -> dict[str, Config]:
@@ -81,7 +86,12 @@ def main(argv: list[str] | None = None) -> None:
     # Else there is a line for each parameter, and one for each registry that is searched.
     MMLogger.get_instance('benchmark_step', log_level='ERROR')
     with short_errors():
+        to_cuda_if_any(args.device)
+        if args.out:
+            require_writable(args.out)
         cfg = load_config(args.config, args.cfg_options)
+        if 'optim_wrapper' not in cfg:
+            raise ValueError(f'{args.config} must be of a training, with optim_wrapper')
         init_default_scope(cfg.get('default_scope', 'mmmae_st'))
         measure_config(cfg, args)
 
@@ -112,7 +122,7 @@ def measure_config(cfg: Config, args: argparse.Namespace) -> None:
     if args.profile:
         profile(ours)
     if args.out:
-        Path(args.out).write_text(json.dumps(figures, indent=2) + '\n')
+        write_whole(args.out, json.dumps(figures, indent=2) + '\n')
 
 
 def memory(cfg: Config, args: argparse.Namespace, model: torch.nn.Module) -> dict:

@@ -14,7 +14,13 @@ import argparse
 import json
 
 from mmmae_st.analysis.config_cost import config_cost, format_cost
-from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.command_line import (
+    add_config_options,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -34,10 +40,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--views',
-        type=int,
+        type=number(int, 1),
         help='recognition: views of a test video; by default those of the test pipeline',
     )
-    parser.add_argument('--depth', type=int, default=2, help='levels of modules in the table')
+    parser.add_argument(
+        '--depth', type=number(int, 0), default=2, help='levels of modules in the table'
+    )
     parser.add_argument('--json', action='store_true', help='write JSON instead of the table')
     add_config_options(parser)
     return parser.parse_args(argv)

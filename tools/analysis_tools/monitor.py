@@ -16,13 +16,19 @@ import json
 import re
 
 import torch
-from mmengine.config import DictAction
 from tqdm import tqdm
 
 from mmmae_st.apis.monitor import checkpoints_of, monitor, monitored_clips, training_config
-from mmmae_st.command_line import add_amp_options, load_config, short_errors, tool_parser
+from mmmae_st.command_line import (
+    Overrides,
+    add_amp_options,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.evaluation.monitor_reading import LOWER_IS_BETTER, MEASURES, diagnosis
-from mmmae_st.fileio.atomic_file import write_whole
+from mmmae_st.fileio.atomic_file import require_writable, write_whole
 from mmmae_st.visualization.curves import save_figure
 from mmmae_st.visualization.monitor_curves import monitor_figure
 
@@ -35,12 +41,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--dataset',
         nargs='+',
-        action=DictAction,
+        action=Overrides,
         metavar='KEY=VALUE',
         help='what is different from the training set for the videos to measure with',
     )
-    parser.add_argument('--num-videos', type=int, default=64, help='videos to measure with')
-    parser.add_argument('--num-clips', type=int, default=4, help='clips of each, 2 or more')
+    parser.add_argument(
+        '--num-videos', type=number(int, 1), default=64, help='videos to measure with'
+    )
+    parser.add_argument(
+        '--num-clips', type=number(int, 2), default=4, help='clips of each, 2 or more'
+    )
     parser.add_argument('--by', choices=MEASURES, default='loss', help='what ranks the checkpoints')
     parser.add_argument('--out', default='monitor.png', help='picture to write')
     parser.add_argument('--json', metavar='FILE', help='also write the measures')
@@ -48,10 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='where to compute'
     )
     add_amp_options(parser)
-    args = parser.parse_args(argv)
-    if args.num_clips < 2:
-        parser.error(f'--num-clips must be at least 2, got {args.num_clips}')
-    return args
+    return parser.parse_args(argv)
 
 
 def table(names: list[str], history: list[dict[str, float]], by: str) -> str:
@@ -76,6 +83,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure, draw, and write the table."""
     args = parse_args(argv)
     with short_errors():
+        require_writable(args.out)
         checkpoints = checkpoints_of(args.run)
         config = load_config(args.config) if args.config else None
         source, clips = monitored_clips(

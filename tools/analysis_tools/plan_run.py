@@ -19,14 +19,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmmae_st.analysis.run_plan import RunPlan
-from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.command_line import (
+    add_config_options,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.datasets.annotations import scan_folder
 from mmmae_st.datasets.prepared import SETTINGS_FILE
 
@@ -45,17 +51,22 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line; see ``--help``."""
     parser = tool_parser(__doc__)
     parser.add_argument('config', help='config with a train_dataloader of ours')
-    parser.add_argument('--gpus', type=int, default=1, help='devices of the run')
+    parser.add_argument('--gpus', type=number(int, 1), default=1, help='devices of the run')
     parser.add_argument(
-        '--cores', type=int, default=os.cpu_count(), help='cores of all machines of the run'
+        '--cores',
+        type=number(int, 1),
+        default=os.cpu_count(),
+        help='cores of all machines of the run',
     )
     parser.add_argument('--data', metavar='PATH', help="folder of videos; by default the config's")
-    parser.add_argument('--num-videos', type=int, help='of the set, where it is not here')
-    parser.add_argument('--tried', type=int, default=4, help='videos that are measured')
+    parser.add_argument(
+        '--num-videos', type=number(int, 1), help='of the set, where it is not here'
+    )
+    parser.add_argument('--tried', type=number(int, 1), default=4, help='videos that are measured')
     parser.add_argument(
         '--device', choices=['cuda', 'cpu'], help='where the step is measured; by default the GPU'
     )
-    parser.add_argument('--batch', type=int, default=8, help='clips of a measured step')
+    parser.add_argument('--batch', type=number(int, 1), default=8, help='clips of a measured step')
     parser.add_argument('--step', metavar='FILE', help='of benchmark_step.py --out')
     parser.add_argument('--loader', metavar='FILE', help='of benchmark_loader.py --out')
     add_config_options(parser)
@@ -85,10 +96,20 @@ def clips_of_run(cfg: Config, videos: int | None, gpus: int) -> int | None:
     return None if videos is None else train.max_epochs * videos * views
 
 
+def read_figures(path: str, key: str) -> Any:
+    """What a benchmark has written under a key."""
+    try:
+        return json.loads(Path(path).read_text())[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path} holds no {key!r} as the benchmarks write it with --out'
+        ) from error
+
+
 def device_rate(args: argparse.Namespace) -> float | None:
     """Clips/s that one device takes; None where there is none here."""
     if args.step:
-        return json.loads(Path(args.step).read_text())['models']['ours']['clips_per_second']
+        return read_figures(args.step, 'models')['ours']['clips_per_second']
     device = args.device or ('cuda' if torch.cuda.is_available() else None)
     if device is None:
         return None
@@ -109,8 +130,8 @@ def device_rate(args: argparse.Namespace) -> float | None:
 def loader_rates(args: argparse.Namespace, videos: list[str], folder: str) -> LoaderRates:
     """What one core loads."""
     if args.loader:
-        figures = json.loads(Path(args.loader).read_text())
-        workers, rows = max(figures['workers'], 1), figures['loaders']
+        workers = max(read_figures(args.loader, 'workers'), 1)
+        rows = read_figures(args.loader, 'loaders')
         prepared = rows.get('prepared', {}).get('clips_per_second')
         return LoaderRates(
             rows['ours']['clips_per_second'] / workers,
@@ -152,9 +173,6 @@ def main(argv: list[str] | None = None) -> None:
     """Measure what is not given, and print the plan."""
     args = parse_args(argv)
     with short_errors():
-        for name in ('gpus', 'cores', 'tried', 'batch'):
-            if getattr(args, name) < 1:
-                raise ValueError(f'--{name} must be at least 1, got {getattr(args, name)}')
         cfg = load_config(args.config, args.cfg_options)
         if 'train_dataloader' not in cfg or 'train_cfg' not in cfg:
             raise ValueError(f'{args.config} has no train_dataloader or no train_cfg')

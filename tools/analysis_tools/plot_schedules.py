@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmmae_st.analysis.schedules import config_schedule
 from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.fileio.atomic_file import require_writable
 from mmmae_st.visualization.curves import save_figure, schedules_figure
 
 
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     """Plot the schedules and say the extremes."""
     args = parse_args(argv)
     with short_errors():
+        require_writable(args.out)
         schedules = []
         for path in args.configs:
             cfg = load_config(path, args.cfg_options, import_modules=False)

@@ -19,7 +19,6 @@ written otherwise (with the official order where there is one, else alphabetical
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 
 from common import list_lines, write_lines
@@ -33,7 +32,9 @@ from official_lists import (
     read_ucf101_classes,
 )
 
+from mmmae_st.command_line import short_errors, tool_parser
 from mmmae_st.datasets.annotations import scan_folder
+from mmmae_st.fileio.atomic_file import require_writable
 
 SEPARATORS = {'space': ' ', 'tab': '\t', 'comma': ','}
 
@@ -173,9 +174,7 @@ def read_entries(args: argparse.Namespace) -> tuple[list[Entry], list[str] | Non
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__, defaults=False)
     sources = parser.add_subparsers(dest='source', required=True, metavar='SOURCE')
     for name in ('folder', 'plain', 'kinetics', 'ssv2', 'ucf101', 'hmdb51'):
         source = sources.add_parser(name)
@@ -198,15 +197,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    """Build the list; 1 with the cause if it cannot be."""
-    try:
-        print(build(parse_args()))
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    return 0
+def main() -> None:
+    """Build the list."""
+    args = parse_args()
+    with short_errors():
+        require_writable(args.out)
+        print(build(args))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -28,7 +28,7 @@ from decoding import pictures
 from needs import add_needs_argument, needs_of_config, what_repeats
 from shard_checks import as_file, faults_of_shards
 
-from mmmae_st.command_line import short_errors
+from mmmae_st.command_line import short_errors, tool_parser
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
 from mmmae_st.datasets.parallel import run_parallel
 from mmmae_st.datasets.readers import open_video
@@ -36,6 +36,7 @@ from mmmae_st.datasets.readers.container import open_container, video_stream
 from mmmae_st.datasets.readers.stored import StoredVideo
 from mmmae_st.datasets.records import RecordList
 from mmmae_st.datasets.shards import ENDING, ShardIndex
+from mmmae_st.fileio.atomic_file import require_writable
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,7 @@ def _check_all(path: str, frames: int) -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__, defaults=False)
     parser.add_argument('root', help='folder of videos, sub-folders included, or an index (.npz)')
     parser.add_argument('--list', help='check the videos of this list, relative to the folder')
     parser.add_argument('--out', help='file for the unreadable videos, in place of the terminal')
@@ -125,6 +124,8 @@ def main() -> int:
     """Check all; 1 if a video is unreadable or a shard not as it must be."""
     args = parse_args()
     with short_errors():
+        for path in filter(None, (args.out, args.good_list)):
+            require_writable(path)
         needs = needs_of_config(args.config) if args.config else None
         records = find_records(args)
         paths = [records.path(number) for number in range(len(records))]

@@ -4,10 +4,12 @@ import argparse
 import glob
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from mmmae_st.command_line import number
 from mmmae_st.datasets.annotations import parse_line
+from mmmae_st.fileio.atomic_file import require_folder
 
 
 def partial_path(path: str) -> str:
@@ -15,6 +17,7 @@ def partial_path(path: str) -> str:
 
     What interrupted processes have left for this ``path`` is removed.
     """
+    require_folder(os.path.dirname(path) or '.')
     folder, name = os.path.split(path)
     stem, extension = os.path.splitext(name)
     os.makedirs(folder or '.', exist_ok=True)
@@ -32,13 +35,20 @@ def written_whole(path: str) -> Iterator[str]:
     """A temporary name beside ``path`` to write to; it becomes ``path`` when all went well.
 
     An interruption leaves ``path`` as it was.
+
+    Raises:
+        OSError: If ``path`` is a folder, or lies below a file.
     """
+    if os.path.isdir(path):
+        raise IsADirectoryError(f'{path} is a folder: name a file to write')
     temporary = partial_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
-        if os.path.exists(temporary):
+        if os.path.isdir(temporary):
+            shutil.rmtree(temporary)
+        elif os.path.exists(temporary):
             os.remove(temporary)
 
 
@@ -104,12 +114,24 @@ def report_causes(path: str | None, causes: Iterable[tuple[str, str]]) -> None:
         write_lines(path, lines)
 
 
-def write_failures(folder: str, causes: Iterable[tuple[str, str]]) -> None:
-    """Write ``failed.txt`` to a folder, or remove that of a run before when nothing failed."""
+def write_failures(folder: str, causes: Sequence[tuple[str, str]], done: int) -> None:
+    """Write ``failed.txt`` to a folder, or remove that of a run before when nothing failed.
+
+    Args:
+        folder: The folder.
+        causes: Path and cause of each.
+        done: How many did not fail.
+
+    Raises:
+        ValueError: All have failed; names the first.
+    """
     path = os.path.join(folder, 'failed.txt')
     if causes:
         report_causes(path, sorted(causes))
         print(f'what failed and why: {path}')
+        if not done:
+            name, cause = next(iter(causes))
+            raise ValueError(f'all {len(causes)} videos failed, the first: {name}: {cause}')
     elif os.path.exists(path):
         os.remove(path)
 
@@ -150,18 +172,10 @@ def add_parallel_arguments(
     parser: argparse.ArgumentParser, timeout: float = 600, what: str = 'a video'
 ) -> None:
     """Arguments of ``run_parallel`` for a command line."""
-    parser.add_argument('--workers', type=positive, default=os.cpu_count(), help='processes')
+    parser.add_argument('--workers', type=number(int, 1), default=os.cpu_count(), help='processes')
     parser.add_argument(
         '--timeout',
-        type=float,
+        type=number(float, 0, above=True),
         default=timeout,
         help=f'seconds after which {what} is given up ({timeout:g})',
     )
-
-
-def positive(text: str) -> int:
-    """An integer of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number

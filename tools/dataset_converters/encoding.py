@@ -32,6 +32,7 @@ class Codec(NamedTuple):
     Attributes:
         encoder (str): FFmpeg's name.
         quality (int): The usual one; of H.264 the rate factor, of MPEG-4 the quantizer.
+        worst (int): The largest.
         options (dict[str, str]): Of the encoder; ``{quality}`` stands for the quality.
         keeps_colours (bool): Whether files tell colour space and range. Those of MPEG-4 do not:
             it is written as what all players take it for, ITU-R BT.601, limited.
@@ -39,6 +40,7 @@ class Codec(NamedTuple):
 
     encoder: str
     quality: int
+    worst: int
     options: dict[str, str]
     keeps_colours: bool
 
@@ -48,12 +50,14 @@ CODECS = {
     'mpeg4': Codec(
         'mpeg4',
         4,
+        31,
         {'qmin': '{quality}', 'qmax': '{quality}', 'b': '50M', 'mbd': 'rd', 'trellis': '1'},
         keeps_colours=False,
     ),
     'h264': Codec(
         'libx264',
         21,
+        51,
         {'crf': '{quality}', 'tune': 'fastdecode', 'bf': '0', 'x264-params': 'open-gop=0'},
         keeps_colours=True,
     ),

@@ -17,17 +17,17 @@ from dataclasses import dataclass
 import cv2
 from common import (
     add_parallel_arguments,
-    partial_path,
-    positive,
     require_apart,
     target_names,
     write_failures,
+    written_whole,
 )
 from decoding import Scaler, new_size, pictures, upright_size, with_ends
 
-from mmmae_st.command_line import short_errors
+from mmmae_st.command_line import number, short_errors, tool_parser
 from mmmae_st.datasets.annotations import scan_folder
 from mmmae_st.datasets.parallel import run_parallel
+from mmmae_st.fileio.atomic_file import require_folder
 
 NAME = 'img_{:05d}.jpg'
 
@@ -51,26 +51,25 @@ def extract(job: Job) -> int:
     Raises:
         OSError, ValueError, VideoReadError: The video cannot be read, or ends before ``start``.
     """
-    partial = partial_path(job.target)
-    os.makedirs(partial)
     count = 0
     scaler = Scaler()
-    for (_, frame), end in with_ends(pictures(job.source, job.start)):
-        # The slack keeps rounded times from repeating one frame and dropping the next.
-        until = min(math.ceil((float(end) - job.start) * job.fps - 0.01), _wanted(job))
-        if count < until:
-            size = new_size(*upright_size(frame), job.short_side)
-            pixels = scaler.rgb(frame, *size, order='bgr24')
-            jpeg = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, job.quality])[1]
-        while count < until:
-            count += 1
-            with open(os.path.join(partial, NAME.format(count)), 'wb') as file:
-                file.write(jpeg.tobytes())
-        if count >= _wanted(job):
-            break
-    if count == 0:
-        raise ValueError(f'has no frame after {job.start:g} seconds')
-    os.replace(partial, job.target)
+    with written_whole(job.target) as partial:
+        os.makedirs(partial)
+        for (_, frame), end in with_ends(pictures(job.source, job.start)):
+            # The slack keeps rounded times from repeating one frame and dropping the next.
+            until = min(math.ceil((float(end) - job.start) * job.fps - 0.01), _wanted(job))
+            if count < until:
+                size = new_size(*upright_size(frame), job.short_side)
+                pixels = scaler.rgb(frame, *size, order='bgr24')
+                jpeg = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, job.quality])[1]
+            while count < until:
+                count += 1
+                with open(os.path.join(partial, NAME.format(count)), 'wb') as file:
+                    file.write(jpeg.tobytes())
+            if count >= _wanted(job):
+                break
+        if count == 0:
+            raise ValueError(f'has no frame after {job.start:g} seconds')
     return count
 
 
@@ -80,24 +79,22 @@ def _wanted(job: Job) -> float:
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__, defaults=False)
     parser.add_argument('source', help='folder of videos, sub-folders included')
     parser.add_argument('target', help='folder to write to')
-    parser.add_argument('--short-side', type=positive, default=256, help='pixels (256)')
-    parser.add_argument('--fps', type=float, default=30, help='frames per second (30)')
-    parser.add_argument('--start', type=float, default=0, help='seconds (0)')
+    parser.add_argument('--short-side', type=number(int, 1), default=256, help='pixels (256)')
+    parser.add_argument(
+        '--fps', type=number(float, 0, above=True), default=30, help='frames per second (30)'
+    )
+    parser.add_argument('--start', type=number(float, 0), default=0, help='seconds (0)')
     parser.add_argument('--stop', type=float, default=math.inf, help='seconds (the end)')
-    parser.add_argument('--quality', type=int, default=95, help='of the JPEG files (95)')
+    parser.add_argument(
+        '--quality', type=number(int, 1, 100), default=95, help='of the JPEG files (95)'
+    )
     add_parallel_arguments(parser)
     args = parser.parse_args()
-    if args.fps <= 0:
-        parser.error(f'--fps must be positive, got {args.fps:g}')
-    if not 0 <= args.start < args.stop:
-        parser.error(
-            f'--start must be at least 0 and before --stop, got {args.start:g} and {args.stop:g}'
-        )
+    if not args.start < args.stop:
+        parser.error(f'--start must be before --stop, got {args.start:g} and {args.stop:g}')
     return args
 
 
@@ -107,6 +104,7 @@ def main() -> int:
     jobs, done = [], 0
     with short_errors():
         require_apart(args.source, args.target)
+        require_folder(args.target)
         names = target_names(record['path'] for record in scan_folder(args.source))
     size = (args.short_side, args.fps, args.start, args.stop, args.quality)
     for path, name in names.items():
@@ -123,7 +121,8 @@ def main() -> int:
         else:
             failures.append((outcome.task.source, outcome.error))
     print(f'{frames} frames of {len(jobs) - len(failures)} videos, failed {len(failures)}')
-    write_failures(args.target, failures)
+    with short_errors():
+        write_failures(args.target, failures, len(names) - len(failures))
     return bool(failures)
 
 

@@ -5,16 +5,16 @@ A set that was interrupted is gone on with; one that is complete is left as it i
 
 import argparse
 
+from mmmae_st.command_line import short_errors, tool_parser
 from mmmae_st.datasets.synthetic.clips import ClipSettings, make_clips
 from mmmae_st.datasets.synthetic.scenes import TEXTURES
+from mmmae_st.fileio.atomic_file import require_folder
 
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
     default = ClipSettings()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument('folder', help='where the clips go; made when absent')
     parser.add_argument('--num-clips', type=int, default=240, help='size of the set')
     parser.add_argument('--seed', type=int, default=default.seed, help='seed of the set')
@@ -32,15 +32,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Make the clips and say how many."""
     args = parse_args()
-    settings = ClipSettings(
-        seed=args.seed,
-        num_frames=args.num_frames,
-        height=args.height,
-        width=args.width,
-        fps=args.fps,
-        textures=tuple(args.textures),
-    )
-    paths, made = make_clips(args.folder, args.num_clips, settings, args.workers)
+    with short_errors():
+        require_folder(args.folder)
+        settings = ClipSettings(
+            seed=args.seed,
+            num_frames=args.num_frames,
+            height=args.height,
+            width=args.width,
+            fps=args.fps,
+            textures=tuple(args.textures),
+        )
+        paths, made = make_clips(args.folder, args.num_clips, settings, args.workers)
     print(f'{len(paths)} clips in {args.folder}: {made} made now, {len(paths) - made} were there')
 
 

@@ -17,24 +17,22 @@ shards and index.
 import argparse
 import sys
 
-from common import add_parallel_arguments, positive, require_apart
+from common import add_parallel_arguments, require_apart
 from packing import INDEX, pack_folder
 
-from mmmae_st.command_line import short_errors
+from mmmae_st.command_line import number, short_errors, tool_parser
 
 SHARD_MB = 1000
 
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__, defaults=False)
     parser.add_argument('source', help='folder of videos, prepared ones for instance')
     parser.add_argument('target', help='folder to write to')
     parser.add_argument('--list', help='pack the videos of this list, relative to the source')
     parser.add_argument(
-        '--shard-mb', type=positive, default=SHARD_MB, help=f'MB a tar file ({SHARD_MB})'
+        '--shard-mb', type=number(int, 1), default=SHARD_MB, help=f'MB a tar file ({SHARD_MB})'
     )
     add_parallel_arguments(parser, timeout=3600, what='a tar file')
     return parser.parse_args()

@@ -90,7 +90,7 @@ def pack_folder(
         if outcome.error is not None:
             raise ValueError(f'{outcome.task.target} was not written: {outcome.error}')
     failures = write_index(target, shards)
-    write_failures(target, failures)
+    write_failures(target, failures, sum(len(x.members) for x in shards) - len(failures))
     return len(failures)
 
 

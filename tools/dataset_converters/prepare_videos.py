@@ -25,7 +25,6 @@ from itertools import combinations
 from common import (
     add_parallel_arguments,
     list_lines,
-    positive,
     require_apart,
     require_space,
     target_names,
@@ -38,9 +37,10 @@ from needs import Needs, add_needs_argument, needs_of_config, what_repeats
 from packing import pack_folder
 from trial import PIPELINE, duration, spread, try_out
 
-from mmmae_st.command_line import short_errors
+from mmmae_st.command_line import number, short_errors, tool_parser
 from mmmae_st.datasets.annotations import join_inside, read_list, scan_folder
 from mmmae_st.datasets.parallel import run_parallel
+from mmmae_st.fileio.atomic_file import require_folder
 
 SHORT_SIDE = 256
 MEASURED_FIRST = 16
@@ -48,9 +48,7 @@ MEASURED_FIRST = 16
 
 def parse_args() -> argparse.Namespace:
     """Command line; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__, defaults=False)
     parser.add_argument('source', help='folder of videos, sub-folders included')
     parser.add_argument('target', help='folder to write to')
     parser.add_argument(
@@ -59,7 +57,7 @@ def parse_args() -> argparse.Namespace:
         'written to the target under the same name',
     )
     add_needs_argument(parser)
-    parser.add_argument('--short-side', type=positive, help=f'pixels ({SHORT_SIDE})')
+    parser.add_argument('--short-side', type=number(int, 1), help=f'pixels ({SHORT_SIDE})')
     parser.add_argument('--fps', type=float, help='frames a second that are kept (all)')
     parser.add_argument(
         '--codec',
@@ -69,16 +67,18 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--quality',
-        type=positive,
+        type=number(int, 1),
         help='lower is better: quantizer of mpeg4 (4), rate factor of h264 (21)',
     )
     parser.add_argument(
-        '--key-frames', type=positive, default=16, help='frames between them, at most (16)'
+        '--key-frames', type=number(int, 1), default=16, help='frames between them, at most (16)'
     )
     parser.add_argument('--frame-tmpl', help="the source has folders of frames: 'img_{:05}.jpg'")
     parser.add_argument('--frame-fps', type=float, help='frames a second of such folders')
     parser.add_argument('--shards', metavar='FOLDER', help='pack the videos into tar files there')
-    parser.add_argument('--sample', type=positive, metavar='N', help='try N videos out, keep none')
+    parser.add_argument(
+        '--sample', type=number(int, 1), metavar='N', help='try N videos out, keep none'
+    )
     add_parallel_arguments(parser)
     return parser.parse_args()
 
@@ -110,7 +110,12 @@ def choose_settings(args: argparse.Namespace, needs: Needs | None) -> Settings:
                 'its clips would repeat frames'
             )
         fps, short_side = fps or needs.fps, args.short_side or needs.short_side
-    quality = args.quality or CODECS[args.codec].quality
+    codec = CODECS[args.codec]
+    quality = args.quality or codec.quality
+    if quality > codec.worst:
+        raise ValueError(
+            f'--quality of {args.codec} must be at most {codec.worst}, got {args.quality}'
+        )
     return Settings(short_side, fps, args.codec, quality, args.key_frames)
 
 
@@ -184,6 +189,7 @@ def main() -> int:
         settings = choose_settings(args, needs)
         for one, other in combinations(filter(None, (args.source, args.target, args.shards)), 2):
             require_apart(one, other)
+        require_folder(args.target)
         records, jobs = plan(args, settings)
         if args.sample:
             pipeline = needs.pipeline if needs else PIPELINE
@@ -203,11 +209,11 @@ def main() -> int:
                 for record in manifest.of(jobs)
             )
             write_lines(os.path.join(args.target, os.path.basename(args.list)), list_lines(kept))
-        write_failures(args.target, list(failures.items()))
+        print(f'made {len(missing) - len(failures)}, failed {len(failures)}')
+        write_failures(args.target, list(failures.items()), len(jobs) - len(failures))
         if args.shards:
             made = args.list and os.path.join(args.target, os.path.basename(args.list))
             pack_folder(args.target, args.shards, made, workers=args.workers)
-    print(f'made {len(missing) - len(failures)}, failed {len(failures)}')
     for line in what_repeats(needs, ((r['frames'], r['rate']) for r in manifest.of(jobs))):
         print(line)
     return bool(failures)

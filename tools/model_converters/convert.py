@@ -28,6 +28,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from mmmae_st.command_line import short_errors, tool_parser
+from mmmae_st.fileio.atomic_file import require_writable
 from mmmae_st.models import MAEDecoder, MAEHead, SpacetimeViT, SpatiotemporalMAE
 from mmmae_st.models.weights import (
     LoadReport,
@@ -45,9 +47,7 @@ from mmmae_st.models.weights import (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         '--list', action=ListAction, nargs=0, help='show what can be loaded, and end'
     )
@@ -58,10 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if os.path.exists(args.out) and os.path.samefile(args.source, args.out):
         parser.error('OUT must be another file than IN')
-    try:
+    with short_errors():
+        require_writable(args.out)
         convert(args.source, args.out, args.to, args.prefix)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 class ListAction(argparse.Action):

@@ -15,6 +15,7 @@ from mmmae_st.analysis.cost import clip_size
 from mmmae_st.apis.export import OUTPUTS, ExportedEncoder, export_encoder
 from mmmae_st.apis.load import load_encoder
 from mmmae_st.command_line import load_config, short_errors, tool_parser
+from mmmae_st.fileio.atomic_file import require_writable
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     """Export and say how well the outputs agree."""
     args = parse_args(argv)
     with short_errors():
+        require_writable(args.out)
         config = load_config(args.config) if args.config else None
         encoder, preprocessor = load_encoder(args.checkpoint, config)
         clip = tuple(args.shape) if args.shape else clip_size(encoder)

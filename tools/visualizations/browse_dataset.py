@@ -15,7 +15,13 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from mmmae_st.command_line import add_config_options, load_config, short_errors, tool_parser
+from mmmae_st.command_line import (
+    add_config_options,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.datasets import MixedVideoDataset, VideoDataset
 from mmmae_st.engine.runner.launch import prepare_runtime
 from mmmae_st.visualization import save_png
@@ -28,11 +34,19 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which')
-    parser.add_argument('--num', type=int, default=4, help='samples to draw')
-    parser.add_argument('--start', type=int, default=0, help='number of the first sample')
-    parser.add_argument('--epoch', type=int, default=0, help='epoch whose random draws are shown')
-    parser.add_argument('--frames', type=int, default=8, help='frames of a clip to show at most')
-    parser.add_argument('--tile', type=int, default=TILE, help='height of a frame in pixels')
+    parser.add_argument('--num', type=number(int, 1), default=4, help='samples to draw')
+    parser.add_argument(
+        '--start', type=number(int, 0), default=0, help='number of the first sample'
+    )
+    parser.add_argument(
+        '--epoch', type=number(int, 0), default=0, help='epoch whose random draws are shown'
+    )
+    parser.add_argument(
+        '--frames', type=number(int, 1), default=8, help='frames of a clip to show at most'
+    )
+    parser.add_argument(
+        '--tile', type=number(int, 1), default=TILE, help='height of a frame in pixels'
+    )
     parser.add_argument('--out-dir', default='samples', help='where the pictures go')
     add_config_options(parser)
     return parser.parse_args(argv)
@@ -52,12 +66,9 @@ def main(argv: list[str] | None = None) -> None:
     """Draw samples."""
     args = parse_args(argv)
     with short_errors():
-        for name in ('num', 'frames', 'tile'):
-            if getattr(args, name) < 1:
-                raise ValueError(f'--{name} must be at least 1, got {getattr(args, name)}')
         dataset = build_dataset(load_config(args.config, args.cfg_options), args.split)
         end = min(args.start + args.num, len(dataset))
-        if not 0 <= args.start < end:
+        if args.start >= end:
             raise ValueError(f'--start must be in [0, {len(dataset) - 1}], got {args.start}')
         out = Path(args.out_dir)
         out.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,9 @@ from mmmae_st.apis.features import (
     principal_colours,
     similarity,
 )
-from mmmae_st.apis.inputs import find_inputs, square_size
+from mmmae_st.apis.inputs import find_inputs, square_size, to_cuda_if_any
 from mmmae_st.apis.load import load_encoder
-from mmmae_st.command_line import load_config, short_errors, tool_parser
+from mmmae_st.command_line import load_config, number, short_errors, tool_parser
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.token_maps import token_maps_figure
@@ -48,9 +48,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--block', type=int, default=-1, help='block of the attention; -1 is the last'
     )
     parser.add_argument(
-        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+        '--frame-interval',
+        type=number(int, 1),
+        default=4,
+        help='frames from one to the next, at 30 a second',
     )
-    parser.add_argument('--tile', type=int, default=TILE, help='height of a frame in pixels')
+    parser.add_argument(
+        '--tile', type=number(int, 1), default=TILE, help='height of a frame in pixels'
+    )
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda'")
     return parser.parse_args(argv)
 
@@ -59,9 +64,10 @@ def main(argv: list[str] | None = None) -> None:
     """Draw every video."""
     args = parse_args(argv)
     with short_errors():
+        device = to_cuda_if_any(args.device)
         config = load_config(args.config) if args.config else None
         encoder, preprocessor = load_encoder(args.checkpoint, config)
-        encoder, preprocessor = encoder.to(args.device), preprocessor.to(args.device)
+        encoder, preprocessor = encoder.to(device), preprocessor.to(device)
         num_frames, size = square_size(encoder)
         position = tuple(args.position or (side // 2 for side in encoder.grid))
         out = Path(args.out_dir)

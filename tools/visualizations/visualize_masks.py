@@ -17,10 +17,11 @@ import numpy as np
 
 from mmmae_st.analysis.pretraining_cost import find_masks
 from mmmae_st.apis.reconstruct import MASKS, draw_mask
-from mmmae_st.command_line import load_config, short_errors, tool_parser
+from mmmae_st.command_line import load_config, number, short_errors, tool_parser
 from mmmae_st.patching import token_grid
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.masks import masks_figure
+from mmmae_st.visualization.reconstruction import require_png
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.video_files import read_clip
 
@@ -32,15 +33,22 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--kinds', nargs='+', choices=MASKS, default=list(MASKS), help='mask kinds')
     parser.add_argument('--ratios', nargs='+', type=float, default=[0.75], help='mask ratios')
     parser.add_argument('--config', help='draw the mask of this config instead')
-    parser.add_argument('--num-frames', type=int, default=16, help='frames of the clip')
-    parser.add_argument('--size', type=int, default=224, help='its height and width in pixels')
+    parser.add_argument('--num-frames', type=number(int, 1), default=16, help='frames of the clip')
     parser.add_argument(
-        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+        '--size', type=number(int, 1), default=224, help='its height and width in pixels'
     )
-    parser.add_argument('--patch-size', type=int, default=16, help='pixels of a patch')
-    parser.add_argument('--tubelet-size', type=int, default=2, help='frames of a patch')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the masks')
-    parser.add_argument('--tile', type=int, default=TILE, help='height of a frame in pixels')
+    parser.add_argument(
+        '--frame-interval',
+        type=number(int, 1),
+        default=4,
+        help='frames from one to the next, at 30 a second',
+    )
+    parser.add_argument('--patch-size', type=number(int, 1), default=16, help='pixels of a patch')
+    parser.add_argument('--tubelet-size', type=number(int, 1), default=2, help='frames of a patch')
+    parser.add_argument('--seed', type=number(int, 0), default=0, help='seed of the masks')
+    parser.add_argument(
+        '--tile', type=number(int, 1), default=TILE, help='height of a frame in pixels'
+    )
     parser.add_argument('--out', default='masks.png', help='picture to write')
     return parser.parse_args(argv)
 
@@ -49,6 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     """Draw the masks."""
     args = parse_args(argv)
     with short_errors():
+        require_png(args.out)
         clip = read_clip(args.video, args.num_frames, args.size, args.frame_interval)
         tubelet_size, patch_size = args.tubelet_size, args.patch_size
         if args.config:
@@ -59,15 +68,18 @@ def main(argv: list[str] | None = None) -> None:
             ids = masking.draw(grid, np.random.default_rng(args.seed))
             masks = {f'{type(masking).__name__} {masking.ratio:.3g}': ids}
         else:
-            masks = {}
+            masks, left_out = {}, {}
             for kind, ratio in product(args.kinds, args.ratios):
                 name = f'{kind} {ratio:.0%}'.replace('%', ' %')
                 try:
                     masks[name] = draw_mask(kind, grid, ratio, args.seed)[0]
                 except ValueError as error:  # one frame of eight is more than a tenth
-                    print(f'left out: {name}: {error}', file=sys.stderr)
+                    left_out[name] = error
             if not masks:
-                raise ValueError('none of these masks can be drawn')
+                first, error = next(iter(left_out.items()))
+                raise ValueError(f'none of these masks can be drawn: {first}: {error}')
+            for name, error in left_out.items():
+                print(f'left out: {name}: {error}', file=sys.stderr)
         save_png(masks_figure(clip, masks, grid, tile=args.tile), args.out)
         print(args.out)
 

@@ -15,7 +15,13 @@ import argparse
 from mmmae_st import ReconstructionInferencer
 from mmmae_st.apis.reconstruct import MASKS, STATISTICS
 from mmmae_st.apis.reconstruction_inferencer import FORMATS
-from mmmae_st.command_line import exit_with_failures, load_config, short_errors, tool_parser
+from mmmae_st.command_line import (
+    exit_with_failures,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -41,10 +47,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--no-paste', action='store_true', help='show visible patches as decoded, not as they are'
     )
     parser.add_argument(
-        '--frame-interval', type=int, default=4, help='frames from one to the next, at 30 a second'
+        '--frame-interval',
+        type=number(int, 1),
+        default=4,
+        help='frames from one to the next, at 30 a second',
     )
-    parser.add_argument('--fps', type=int, default=6, help='frames per second of GIF and MP4')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the masks')
+    parser.add_argument(
+        '--fps', type=number(int, 1), default=6, help='frames per second of GIF and MP4'
+    )
+    parser.add_argument('--seed', type=number(int, 0), default=0, help='seed of the masks')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda'")
     return parser.parse_args(argv)
 

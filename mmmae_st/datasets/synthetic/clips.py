@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from mmmae_st.datasets.parallel import progress
 from mmmae_st.datasets.synthetic.scenes import (
     SHAPES,
     TEXTURES,
@@ -167,8 +166,7 @@ def make_clips(
         min(workers, len(missing)), initializer=cv2.setNumThreads, initargs=(0,)
     ) as pool:
         done = pool.map(partial(make_clip, settings=settings), *zip(*missing, strict=True))
-        interval = 0.1 if sys.stderr.isatty() else 10.0  # seconds between two lines of a log file
-        with tqdm(total=len(missing), desc=str(folder), unit='clip', mininterval=interval) as bar:
+        with progress(len(missing), str(folder), 'clip') as bar:
             for _ in done:
                 bar.update()
     return paths, len(missing)

@@ -1,17 +1,20 @@
 """How a run of several processes ends: all of them, soon, with the cause given once."""
 
+import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from logging import ERROR
+from logging import ERROR, FileHandler, StreamHandler
 from typing import NoReturn
 
 from mmengine.dist import get_rank, get_world_size, is_main_process
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
 from mmmae_st.datasets.annotations import AnnotationError, DataNotFoundError
 from mmmae_st.datasets.video_dataset import UnreadableVideoError
+from mmmae_st.engine.runner.resume import ResumeRefusedError
+from mmmae_st.fileio.safe_loading import CheckpointError, NoCheckpointError
 
 # What a process hears from the collective it waits in when another one has died.
 _ECHOES = (
@@ -23,7 +26,10 @@ _ECHOES = (
     'timed out waiting',
 )
 # Their message says all that is to be mended; where it was raised says nothing more.
-_OF_THE_DATA = (AnnotationError, DataNotFoundError, UnreadableVideoError)
+_TOLD = (
+    *(AnnotationError, DataNotFoundError, UnreadableVideoError),
+    *(CheckpointError, NoCheckpointError, ResumeRefusedError),
+)
 _GRACE = 3.0  # seconds in which the process that knows the cause may give it
 
 
@@ -57,14 +63,22 @@ def one_cause() -> Iterator[None]:
         if get_world_size() > 1 and _is_echo(error):
             time.sleep(_GRACE)
             text = f'{where}stopped because another process has failed'
-        elif isinstance(error, _OF_THE_DATA):
+        elif isinstance(error, _TOLD):
             # A loader's worker puts its traceback before the message.
             text = f'{where}error: {str(error).rstrip().splitlines()[-1]}'
             text = text.replace(f'{type(error).__module__}.{type(error).__name__}: ', '')
         else:
             text = where + ''.join(traceback.format_exception(error)).rstrip()
+        _to_stderr()
         print_log(text, logger='current', level=ERROR)
         raise SystemExit(1) from None
+
+
+def _to_stderr() -> None:
+    """Let what follows come on the standard error, besides the log file."""
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, StreamHandler) and not isinstance(handler, FileHandler):
+            handler.stream = sys.stderr
 
 
 def _is_echo(error: Exception) -> bool:

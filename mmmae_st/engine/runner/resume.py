@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmmae_st.engine.runner.wrapped_model import is_sharded, unwrapped, whole_state_dict
-from mmmae_st.fileio.safe_loading import load_plain
+from mmmae_st.fileio.safe_loading import CheckpointError, load_plain
 from mmmae_st.models import SpacetimeViT
 from mmmae_st.models.weights import parse_config
 
@@ -65,7 +65,7 @@ def check_resumable(path: str | Path) -> None:
     needed = ('meta', 'state_dict', 'optimizer', 'message_hub')
     missing = [key for key in needed if not isinstance(content, dict) or key not in content]
     if missing:
-        raise ValueError(
+        raise CheckpointError(
             f'checkpoint {path} holds no training state ({", ".join(missing)} missing): to start '
             'from its weights use load_from'
         )

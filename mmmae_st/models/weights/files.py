@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -12,12 +13,12 @@ from urllib.parse import urlparse
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmmae_st.fileio.atomic_file import written_whole
 from mmmae_st.fileio.hub_files import SCHEME, hub_file
-from mmmae_st.fileio.safe_loading import download_once, existing_file, load_plain
+from mmmae_st.fileio.safe_loading import CheckpointError, download_once, existing_file, load_plain
 from mmmae_st.models.weights.names import VJEPA_KEYS, some
 
 # keys under which training codes keep the parameters
@@ -66,14 +67,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         return _read_safetensors(path)
     content = load_plain(path, mmap=True, admitted=[argparse.Namespace])
     if not isinstance(content, Mapping):
-        raise ValueError(
+        raise CheckpointError(
             f'{path} holds a {type(content).__name__}, not the parameters of a model: save '
             "model.state_dict(), or a dict with it under 'state_dict'"
         )
     key = next((key for key in WRAPPERS if _is_state(content.get(key))), '')
     state = content[key] if key else content
     if not _is_state(state):
-        raise ValueError(
+        raise CheckpointError(
             f'{path} holds no parameters: they are looked for at the top level and under '
             f'{WRAPPERS}, and its keys are {some(content)}'
         )
@@ -103,19 +104,24 @@ def write_checkpoint(
         state: Parameters.
         wrapper: Key of the PyTorch file under which they are put; None for the top level.
         meta: Plain notes that ``read_checkpoint`` gives back (not kept without a wrapper).
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     path = Path(path)
     state = {name: tensor.detach().contiguous().clone() for name, tensor in state.items()}
     if path.suffix == '.safetensors':
         notes = {'format': 'pt'} | ({META_KEY: json.dumps(meta)} if meta else {})
         with written_whole(path) as temporary:
-            save_file(state, temporary, metadata=notes)
+            temporary.write_bytes(save(state, metadata=notes))
         return
     content: Mapping[str, Any] = state
     if wrapper is not None:
         content = {wrapper: state} | ({'meta': {META_KEY: meta}} if meta else {})
+    packed = BytesIO()  # PyTorch's own writer does not say that a disk is full
+    torch.save(content, packed)
     with written_whole(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(packed.getbuffer())
 
 
 def _local_file(path: str | Path) -> Path:
@@ -132,7 +138,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             notes = file.metadata() or {}
         state = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f'{path} is not a whole safetensors file: {error}') from error
+        raise CheckpointError(f'{path} is not a whole safetensors file: {error}') from error
     return Checkpoint(
         {_strip_wrapper(k): v for k, v in state.items()},
         meta=json.loads(notes.get(META_KEY, '{}')),

@@ -15,6 +15,7 @@ from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from mmmae_st.fileio.safe_loading import CheckpointError
 from mmmae_st.models.archs import resolve_arch
 from mmmae_st.models.weights.convert import Weights, to_ours
 from mmmae_st.models.weights.describe import summarise
@@ -82,6 +83,15 @@ class LoadReport:
         return not (self.missing or self.misfits or self.conflicts or dropped)
 
     def __str__(self) -> str:
+        return '\n  '.join(self.lines())
+
+    def in_one_line(self) -> str:
+        """The numbers, and arguments that contradict the file; without such all that is wrong."""
+        lines = self.lines()
+        return '; '.join([lines[0], *self.conflicts] if self.conflicts else lines)
+
+    def lines(self) -> list[str]:
+        """What became of the parameters, the numbers first."""
         counts = ', '.join(
             f'{len(getattr(self, kind))} {kind.replace("_", " ")}'
             for kind in ('matched', 'reshaped', 'missing', 'unexpected', 'misfits', 'left_out')
@@ -102,7 +112,7 @@ class LoadReport:
             )
             if found
         ]
-        return '\n  '.join(lines)
+        return lines
 
 
 def init_pretrained(module: BaseModule) -> bool:
@@ -158,12 +168,14 @@ def load_pretrained(
     try:
         weights = to_ours(file, prefix, _parts(module)['backbone'].tubelet_size)
     except ValueError as error:
-        raise ValueError(f'{checkpoint} cannot be loaded: {error}') from error
+        raise CheckpointError(f'{checkpoint} cannot be loaded: {error}') from error
     fitted, report = fit(module, weights)
     name = type(module).__name__
     what = summarise(weights.state, weights.source, weights.config)
     if not report.is_complete():
-        raise ValueError(f'{checkpoint} does not fill {name}. It seems to be {what}.\n  {report}')
+        raise CheckpointError(
+            f'{checkpoint} does not fill {name}. It seems to be {what}: {report.in_one_line()}'
+        )
     module.load_state_dict(fitted)
     print_log(f'{name} loads {checkpoint}, {what}\n  {report}', logger='current')
     return report
