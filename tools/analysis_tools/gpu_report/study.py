@@ -23,10 +23,6 @@ TINY_ENTRY = 'labels/from scratch, 5'
 
 def run_study(place: Place, notes: Notes) -> None:
     """Go on with the rows that end in time, then write the report and pack the results."""
-    from projects.motion_benchmark.report import write_report
-    from projects.motion_benchmark.runner import Site
-    from projects.motion_benchmark.scales import SCALES
-
     work = place.folder / 'study'
     if place.earlier is not None and (place.earlier / ARCHIVE).exists():
         shutil.unpack_archive(place.earlier / ARCHIVE, work / 'results')
@@ -48,7 +44,7 @@ def run_study(place: Place, notes: Notes) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
     pack(work / 'results', place.out)
-    write_report(Site(SCALES[scale], place.folder / 'study_clips', work), work, scale)
+    subprocess.run([*command, '--report', '--out', str(work)], check=True)
     results = json.loads((work / 'results.json').read_text())
     for row in results['rows']:
         if row['seeds']:
