@@ -137,6 +137,16 @@ def load_run_config(args: argparse.Namespace, prefix: str = '') -> Config:
     return cfg
 
 
+def add_frame_interval(parser: argparse.ArgumentParser) -> None:
+    """The argument ``--frame-interval``."""
+    parser.add_argument(
+        '--frame-interval',
+        type=number(int, 1),
+        default=4,
+        help='frames from one to the next, at 30 a second',
+    )
+
+
 def add_amp_options(parser: argparse.ArgumentParser) -> None:
     """The arguments ``--amp`` and ``--force-amp``; the value of both is ``args.amp``."""
     parser.add_argument(

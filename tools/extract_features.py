@@ -23,7 +23,14 @@ from mmengine.config import Config
 
 from mmmae_st import FeatureInferencer, LongFeatureInferencer
 from mmmae_st.apis.feature_folder import SUFFIXES
-from mmmae_st.command_line import add_amp_options, load_config, number, short_errors, tool_parser
+from mmmae_st.command_line import (
+    add_amp_options,
+    add_frame_interval,
+    load_config,
+    number,
+    short_errors,
+    tool_parser,
+)
 from mmmae_st.datasets import VideoDataset
 from mmmae_st.datasets.annotations import VIDEO_EXTENSIONS
 from mmmae_st.engine.runner.quiet import quieten_warnings
@@ -48,12 +55,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--views', type=number(int, 1), default=1, help='clips spread over each video'
     )
-    parser.add_argument(
-        '--frame-interval',
-        type=number(int, 1),
-        default=4,
-        help='frames from one to the next, at 30 a second',
-    )
+    add_frame_interval(parser)
     parser.add_argument(
         '--batch-size', type=number(int, 1), default=8, help='videos, or windows, at a time'
     )

@@ -21,7 +21,7 @@ from mmmae_st.apis.features import (
 )
 from mmmae_st.apis.inputs import find_inputs, square_size, to_cuda_if_any
 from mmmae_st.apis.load import load_encoder
-from mmmae_st.command_line import load_config, number, short_errors, tool_parser
+from mmmae_st.command_line import add_frame_interval, load_config, number, short_errors, tool_parser
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.sheet import TILE
 from mmmae_st.visualization.token_maps import token_maps_figure
@@ -47,12 +47,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--block', type=int, default=-1, help='block of the attention; -1 is the last'
     )
-    parser.add_argument(
-        '--frame-interval',
-        type=number(int, 1),
-        default=4,
-        help='frames from one to the next, at 30 a second',
-    )
+    add_frame_interval(parser)
     parser.add_argument(
         '--tile', type=number(int, 1), default=TILE, help='height of a frame in pixels'
     )

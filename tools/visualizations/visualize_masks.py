@@ -17,7 +17,7 @@ import numpy as np
 
 from mmmae_st.analysis.pretraining_cost import find_masks
 from mmmae_st.apis.reconstruct import MASKS, draw_mask
-from mmmae_st.command_line import load_config, number, short_errors, tool_parser
+from mmmae_st.command_line import add_frame_interval, load_config, number, short_errors, tool_parser
 from mmmae_st.patching import token_grid
 from mmmae_st.visualization import save_png
 from mmmae_st.visualization.masks import masks_figure
@@ -37,12 +37,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--size', type=number(int, 1), default=224, help='its height and width in pixels'
     )
-    parser.add_argument(
-        '--frame-interval',
-        type=number(int, 1),
-        default=4,
-        help='frames from one to the next, at 30 a second',
-    )
+    add_frame_interval(parser)
     parser.add_argument('--patch-size', type=number(int, 1), default=16, help='pixels of a patch')
     parser.add_argument('--tubelet-size', type=number(int, 1), default=2, help='frames of a patch')
     parser.add_argument('--seed', type=number(int, 0), default=0, help='seed of the masks')

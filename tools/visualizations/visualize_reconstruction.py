@@ -16,6 +16,7 @@ from mmmae_st import ReconstructionInferencer
 from mmmae_st.apis.reconstruct import MASKS, STATISTICS
 from mmmae_st.apis.reconstruction_inferencer import FORMATS
 from mmmae_st.command_line import (
+    add_frame_interval,
     exit_with_failures,
     load_config,
     number,
@@ -46,12 +47,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--no-paste', action='store_true', help='show visible patches as decoded, not as they are'
     )
-    parser.add_argument(
-        '--frame-interval',
-        type=number(int, 1),
-        default=4,
-        help='frames from one to the next, at 30 a second',
-    )
+    add_frame_interval(parser)
     parser.add_argument(
         '--fps', type=number(int, 1), default=6, help='frames per second of GIF and MP4'
     )

@@ -84,6 +84,7 @@ class PreemptionHook(Hook):
         for loader in loaders:
             loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         self._signal = 0
+        self._sent.clear()
         self._listen()
 
     def after_train_iter(
@@ -111,10 +112,10 @@ class PreemptionHook(Hook):
         outputs: Sequence | None = None,
     ) -> None:
         """Save and exit, or stop listening after the last batch that all processes have."""
-        if batch_idx < self._val_batches:
-            self._heed(runner, runner.iter, but=1)
-        if batch_idx == self._val_batches - 1:
-            self._heed(runner, runner.iter)
+        left = self._val_batches - 1 - batch_idx
+        if left >= 0:
+            self._heed(runner, runner.iter, but=min(left, 1))
+        if left == 0:
             self.stop_listening()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
