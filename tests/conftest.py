@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from mmengine.registry import DefaultScope
+from support.instances import kept_instances, no_instances
 
 from mmmae_st import __main__ as command
 
@@ -79,12 +79,10 @@ def write_clip(
 
 
 @pytest.fixture(autouse=True)
-def scopes() -> Iterator[None]:
-    """Leave the default scopes as they were: a config of mmaction2 changes them."""
-    before = dict(DefaultScope._instance_dict)
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
+def instances() -> Iterator[None]:
+    """Leave mmengine's as they were: a config of mmaction2 changes the default scope."""
+    with kept_instances():
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -153,10 +151,11 @@ def call(
     def call(*args: str) -> tuple[int | str | None, str]:
         sys.argv = ['mmmae_st', *args]
         code = None
-        try:
-            command.main()
-        except SystemExit as stop:
-            code = stop.code
+        with no_instances():
+            try:
+                command.main()
+            except SystemExit as stop:
+                code = stop.code
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 

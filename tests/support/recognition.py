@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from support.instances import kept_instances, no_instances
 
 ROOT = Path(__file__).parents[2]
 COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200))
@@ -25,13 +26,9 @@ _names = count()
 @contextmanager
 def mmaction_scope() -> Iterator[None]:
     """mmaction2's scope, and afterwards the scopes there were."""
-    before = dict(DefaultScope._instance_dict)
-    DefaultScope.get_instance(f'recognition_{next(_names)}', scope_name='mmaction')
-    try:
+    with kept_instances():
+        DefaultScope.get_instance(f'recognition_{next(_names)}', scope_name='mmaction')
         yield
-    finally:
-        DefaultScope._instance_dict.clear()
-        DefaultScope._instance_dict.update(before)
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def run_tool() -> Callable[..., None]:
     """Run a script in this process, in a folder, as if from the command line."""
 
     def run(script: str, *args: str | Path, folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch, mmaction_scope():
+        with pytest.MonkeyPatch.context() as patch, no_instances():
             patch.setattr(sys, 'argv', [script, *map(str, args)])
             patch.setenv('LOCAL_RANK', '0')
             patch.chdir(folder)

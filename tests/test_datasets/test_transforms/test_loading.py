@@ -170,11 +170,11 @@ def test_unreadable_video_is_blank_when_asked(record, tmp_path):
 
 
 def test_a_decoder_that_hangs(clips, record, monkeypatch):
-    monkeypatch.setattr(PyAVReader, 'read', lambda *args: time.sleep(3))
+    monkeypatch.setattr(PyAVReader, 'read', lambda *args: time.sleep(60))
     begin = time.monotonic()
     with pytest.raises(VideoReadError, match='not decoded within 0.2 s'):
         LoadClips(timeout=0.2)(record(clips['plain']))
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize(

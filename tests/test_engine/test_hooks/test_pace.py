@@ -81,25 +81,32 @@ def test_slow_steps_do_not_pass_in_silence(clock):
     assert [line.split()[1] for line in said[1:]] == ['3', '5', '7', '9']
 
 
-def lines_of(tmp_path, hook, **args):
-    """What is said by a real run, and by which thread."""
-    said = []
+def lines_of(tmp_path, said, hook, **args):
+    """Write down what is said by a real run, and by which thread."""
     runner = make_runner(tmp_path, hooks=dict(checkpoint=None, pace=hook), **args)
     runner.logger.info = lambda text: said.append((threading.current_thread().name, text))
     runner.train()
-    return said
 
 
-def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
-    began, took = time.monotonic(), []
+def until_said(said, text, times):
+    end = time.monotonic() + 60
+    while sum(text in line for _, line in said) < times:
+        assert time.monotonic() < end, said
+        time.sleep(0.01)
+
+
+def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(pace, 'MAX_LINES', 10**6)
+    began, took, said = time.monotonic(), [], []
 
     def slow(step):
-        time.sleep(0.5 if step == 0 else 0)
+        if step == 0:
+            until_said(said, 'the first step takes', times=2)
         took.append(time.monotonic() - began)
         return 1.0
 
     before = set(threading.enumerate())
-    said = lines_of(tmp_path, PaceHook(patience=0.1), losses=slow)
+    lines_of(tmp_path, said, PaceHook(patience=0.1), losses=slow)
     waiting = [text for thread, text in said if thread == 'pace']
     assert 2 <= len(waiting) <= took[0] / 0.1 + 2
     assert re.match(
@@ -112,14 +119,15 @@ def test_a_first_step_that_does_not_end_is_spoken_of(tmp_path):
             assert not thread.is_alive()
 
 
-class SlowNumbers(Numbers):
-    def __getitem__(self, index):
-        time.sleep(0.6)
-        return super().__getitem__(index)
-
-
 def test_a_first_batch_that_does_not_come_is_told_apart(tmp_path):
-    said = lines_of(tmp_path, PaceHook(patience=0.1), dataset=SlowNumbers(1))
+    said = []
+
+    class SlowNumbers(Numbers):
+        def __getitem__(self, index):
+            until_said(said, '', times=1)
+            return super().__getitem__(index)
+
+    lines_of(tmp_path, said, PaceHook(patience=0.1), dataset=SlowNumbers(1))
     thread, text = said[0]
     assert thread == 'pace' and 'the first batch, of 1 videos with num_workers=0, is not' in text
 
