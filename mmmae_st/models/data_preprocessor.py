@@ -46,6 +46,11 @@ class NormalizingPreprocessor(BaseDataPreprocessor):
         self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, -1, 1, 1, 1), persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the buffers are; mmengine's follows a ``BaseModel`` alone, no other module."""
+        return self.mean.device
+
     def copy(self, tensors: list[Tensor]) -> list[Tensor]:
         """Tensors on the device, copied there while it is still at work on what came before."""
         if self.device.type != 'cuda':

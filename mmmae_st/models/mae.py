@@ -83,9 +83,9 @@ class SpatiotemporalMAE(BaseModel):
 
         Returns:
             ``'loss'``: ``dict(loss=scalar)``. ``'tensor'``: what the backbone returns.
-            ``'predict'``: for each clip an element with ``loss`` and, for pixel targets, ``input``,
-            ``masked``, ``prediction`` (visible patches pasted in), ``decoded`` (every patch as
-            decoded), each (C, T', H, W) float in [0, 1], and ``mask`` (t, h, w), 1 = removed.
+            ``'predict'``: for each clip an element with ``loss`` and ``mask`` (t, h, w), 1 =
+            removed; for pixel targets also ``input``, ``masked``, ``prediction`` (visible patches
+            pasted in) and ``decoded`` (every patch as decoded), each (C, T', H, W) float in [0, 1].
         """
         if mode == 'tensor':
             return self.backbone(inputs, ids_keep)
@@ -131,12 +131,16 @@ class SpatiotemporalMAE(BaseModel):
         )
         pred = self.head(features)
         losses = self.head.loss(pred[:, ids_keep.shape[1] :], inputs, ids_predict)
-        results = [BaseDataElement(loss=loss) for loss in losses]
+        mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
+        mask.scatter_(1, ids_predict, True)
+        # Never the loss alone: mmengine takes such an element for losses by name.
+        results = [
+            BaseDataElement(loss=loss, mask=clip_mask.view(grid))
+            for loss, clip_mask in zip(losses, mask, strict=True)
+        ]
         if not self.head.predicts_pixels:
             return results
 
-        mask = torch.zeros(inputs.shape[0], t * h * w, dtype=torch.bool, device=inputs.device)
-        mask.scatter_(1, ids_predict, True)
         decoded = in_token_order(self.head.to_pixels(pred, inputs, ids_all), ids_all)
         pixels = self.head.pixel_patches(inputs, None)
         pictures = dict(
@@ -149,8 +153,6 @@ class SpatiotemporalMAE(BaseModel):
             clips = clips_from_patches(patches, grid, self.head, self.data_preprocessor)
             for result, clip in zip(results, clips, strict=True):
                 result.set_data({name: clip})
-        for result, clip_mask in zip(results, mask, strict=True):
-            result.set_data(dict(mask=clip_mask.view(grid)))
         return results
 
     def encode_decode(

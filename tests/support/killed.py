@@ -11,8 +11,13 @@ LIMIT = 60.0  # seconds
 
 
 def kill_when(ready: Callable[[], bool], function: Callable, *args: Any) -> None:
-    """Call a function in a process, kill that, and wait until its workers have ended, too."""
-    process = multiprocessing.get_context('fork').Process(target=_lead, args=(function, args))
+    """Call a function in a process, kill that, and wait until its workers have ended, too.
+
+    From that moment until the kill no file is put in its place, or all could be done before.
+    """
+    process = multiprocessing.get_context('fork').Process(
+        target=_lead, args=(ready, function, args)
+    )
     process.start()
     wait_until(ready, 'the function is at work')
     process.kill()
@@ -28,6 +33,14 @@ def wait_until(ready: Callable[[], object], what: str) -> None:
         time.sleep(0.001)
 
 
-def _lead(function: Callable, args: tuple) -> None:
+def _lead(ready: Callable[[], bool], function: Callable, args: tuple) -> None:
     os.setpgid(0, 0)
+    leader, replace = os.getpid(), os.replace
+
+    def held(*names: Any) -> None:
+        while ready() and leader in (os.getpid(), os.getppid()):
+            time.sleep(0.01)
+        replace(*names)
+
+    os.replace = held
     function(*args)

@@ -116,3 +116,26 @@ def tiny_config(labelled: Path) -> Callable[..., Config]:
         return cfg
 
     return make
+
+
+def tiny_frozen_config(labelled: Path) -> Config:
+    """Make the frozen evaluation of ViT-B on UCF101 small."""
+    cfg = Config.fromfile(ROOT / 'configs' / 'frozen' / 'vitb_ucf101.py')
+    cfg.backbone.update(
+        arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8
+    )
+    for name, kind in (('train', 'train'), ('test', 'val')):
+        loader = cfg[f'{name}_dataloader']
+        loader.update(batch_size=4, num_workers=0, pin_memory=False)
+        loader.dataset.update(
+            data_root=str(labelled),
+            ann_file=f'{kind}.txt',
+            data_prefix=dict(video=f'videos_{kind}'),
+        )
+        steps = loader.dataset.pipeline
+        steps[0].update(clip_len=8, frame_interval=1)
+        steps[1].short_side = steps[2].size = 32
+    cfg.knn.num_neighbors = (1, 3)
+    cfg.linear.update(epochs=5, batch_size=4)
+    cfg.attentive.update(epochs=5, batch_size=4, num_heads=2)
+    return cfg

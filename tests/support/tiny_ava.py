@@ -7,9 +7,14 @@ from pathlib import Path
 
 import av
 import numpy as np
+from mmengine.config import Config
 from mmengine.fileio import dump
 
-TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / 'tools' / 'dataset_converters'
+CONFIGS = ROOT / 'configs' / 'detection'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+TINY = dict(embed_dims=32, depth=2, num_heads=2)
 START, SECONDS, FPS = 900, 4, 30  # the videos begin at second 900, as those of AVA do
 STOP = START + SECONDS
 WIDTH, HEIGHT = 86, 64  # 86 is no multiple of 16
@@ -105,3 +110,45 @@ def make_tiny_ava(root: Path) -> Path:
     write_annotations(root / 'ava_kinetics' / 'annotations', TRAIN | KINETICS, VAL)
     (root / 'ava_kinetics' / 'rawframes').symlink_to(frames)
     return root
+
+
+def relocate(node, data):
+    """Replace ``data`` at the beginning of every path of a config."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, str) and value.startswith('data/'):
+            node[key] = str(data / value.removeprefix('data/'))
+        elif isinstance(value, dict | list):
+            relocate(value, data)
+
+
+def read_config(name, data):
+    """The config on the tiny set, loading in this process."""
+    cfg = Config.fromfile(CONFIGS / name)
+    relocate(cfg._cfg_dict, data)
+    for loader in (cfg[key] for key in LOADERS):
+        loader.update(num_workers=0, persistent_workers=False, pin_memory=False)
+        loader.dataset.timestamp_end = STOP
+    return cfg
+
+
+def tiny_config(name, data, work_dir, size=64, epochs=1):
+    """The config with a tiny model and small frames; data flow and optimiser are left alone."""
+    cfg = read_config(name, data)
+    cfg.model.backbone.update(arch=TINY, img_size=size, init_cfg=None)
+    cfg.model.roi_head.bbox_head.in_channels = 32
+    for loader in (cfg[key] for key in LOADERS):
+        for step in loader.dataset.pipeline:
+            step.update(
+                dict(
+                    RandomRescale=dict(scale_range=(size, size + 16)),
+                    RandomCrop=dict(size=size),
+                    Resize=dict(scale=(-1, size)),
+                ).get(step.type, {})
+            )
+    cfg.train_dataloader.batch_size = 4
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.interval = epochs
+    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
+    cfg.work_dir = str(work_dir)
+    return cfg

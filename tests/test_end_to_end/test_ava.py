@@ -13,7 +13,15 @@ from mmengine.fileio import load
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, save_checkpoint
 from references.vjepa import VJEPAEncoder
-from support.tiny_ava import ACTIONS, EXCLUDED, STOP, make_tiny_ava
+from support.tiny_ava import (
+    ACTIONS,
+    CONFIGS,
+    EXCLUDED,
+    TINY,
+    make_tiny_ava,
+    read_config,
+    tiny_config,
+)  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +29,7 @@ pytest.importorskip('mmcv.ops', exc_type=ImportError)
 pytest.importorskip('mmdet')
 pytest.importorskip('mmaction')
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'detection'
 NAMES = sorted(path.name for path in CONFIGS.glob('mae_st_*.py'))
-TINY = dict(embed_dims=32, depth=2, num_heads=2)
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @pytest.fixture(scope='session')
@@ -45,48 +50,6 @@ def quick_runs(tmp_path, monkeypatch):
     """Files of a run below ``tmp_path``; the config in the log is not laid out, which is slow."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg._cfg_dict)))
-
-
-def relocate(node, data):
-    """Replace ``data`` at the beginning of every path of a config."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if isinstance(value, str) and value.startswith('data/'):
-            node[key] = str(data / value.removeprefix('data/'))
-        elif isinstance(value, dict | list):
-            relocate(value, data)
-
-
-def read_config(name, data):
-    """The config on the tiny set, loading in this process."""
-    cfg = Config.fromfile(CONFIGS / name)
-    relocate(cfg._cfg_dict, data)
-    for loader in (cfg[key] for key in LOADERS):
-        loader.update(num_workers=0, persistent_workers=False, pin_memory=False)
-        loader.dataset.timestamp_end = STOP
-    return cfg
-
-
-def tiny_config(name, data, work_dir, size=64, epochs=1):
-    """The config with a tiny model and small frames; data flow and optimiser are left alone."""
-    cfg = read_config(name, data)
-    cfg.model.backbone.update(arch=TINY, img_size=size, init_cfg=None)
-    cfg.model.roi_head.bbox_head.in_channels = 32
-    for loader in (cfg[key] for key in LOADERS):
-        for step in loader.dataset.pipeline:
-            step.update(
-                dict(
-                    RandomRescale=dict(scale_range=(size, size + 16)),
-                    RandomCrop=dict(size=size),
-                    Resize=dict(scale=(-1, size)),
-                ).get(step.type, {})
-            )
-    cfg.train_dataloader.batch_size = 4
-    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
-    cfg.default_hooks.logger.interval = 1
-    cfg.default_hooks.checkpoint.interval = epochs
-    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
-    cfg.work_dir = str(work_dir)
-    return cfg
 
 
 def train_losses(runner):

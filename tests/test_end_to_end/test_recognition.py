@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from support import runs
+from support.recognition import tiny_frozen_config
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip('mmaction')
@@ -140,24 +141,7 @@ def test_a_list_that_is_not_there_is_one_line(tiny_config, run_tool, tmp_path):
 
 @pytest.mark.slow
 def test_frozen_evaluation_of_the_pretraining_checkpoint(labelled, pretrained, run_tool, tmp_path):
-    cfg = Config.fromfile(ROOT / 'configs' / 'frozen' / 'vitb_ucf101.py')
-    cfg.backbone.update(
-        arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8
-    )
-    for name, kind in (('train', 'train'), ('test', 'val')):
-        loader = cfg[f'{name}_dataloader']
-        loader.update(batch_size=4, num_workers=0, pin_memory=False)
-        loader.dataset.update(
-            data_root=str(labelled),
-            ann_file=f'{kind}.txt',
-            data_prefix=dict(video=f'videos_{kind}'),
-        )
-        steps = loader.dataset.pipeline
-        steps[0].update(clip_len=8, frame_interval=1)
-        steps[1].short_side = steps[2].size = 32
-    cfg.knn.num_neighbors = (1, 3)
-    cfg.linear.update(epochs=5, batch_size=4)
-    cfg.attentive.update(epochs=5, batch_size=4, num_heads=2)
+    cfg = tiny_frozen_config(labelled)
     cfg.dump(tmp_path / 'frozen.py')
     command = ('tools/frozen_eval.py', tmp_path / 'frozen.py', pretrained)
     run_tool(*command, 'knn', 'linear', 'attentive', folder=tmp_path)

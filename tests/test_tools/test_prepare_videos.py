@@ -255,7 +255,7 @@ def test_ctrl_c_ends_it_in_one_line(tmp_path, source, prepare, make_clip):
     """As a terminal sends it, to the workers too; the next run does the rest."""
     make_clip(source / '0.mp4')
     make_clip(
-        source / '1.mp4', num_frames=120, width=320, height=240
+        source / '1.mp4', num_frames=240, width=320, height=240
     )  # not ready before the signal
     for number in range(2, 6):
         os.link(source / '1.mp4', source / f'{number}.mp4')

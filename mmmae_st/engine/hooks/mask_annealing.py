@@ -30,7 +30,7 @@ class MaskAnnealingHook(Hook):
         ratio: Share of the patches that the first epoch removes, in (0, 1).
 
     Raises:
-        ValueError: If ``ratio`` is out of range.
+        ValueError: If ``ratio`` is out of range; in training, if the samples are others.
     """
 
     def __init__(self, ratio: float = 0.5) -> None:
@@ -53,10 +53,16 @@ class MaskAnnealingHook(Hook):
     ) -> None:
         """Note which clips come."""
         assert data_batch is not None
+        samples = data_batch['data_samples']
+        lacking = [key for key in ('epoch', 'index', 'view') if not hasattr(samples[0], key)]
+        if lacking:
+            raise ValueError(
+                f'MaskAnnealingHook needs samples with {", ".join(lacking)}, as PackActionClips '
+                'makes them for fine-tuning; in pretraining the pipeline masks (RandomMasking)'
+            )
         self._epoch = runner.epoch
         self._clips = [
-            ((runner.seed, sample.epoch, sample.index), sample.view)
-            for sample in data_batch['data_samples']
+            ((runner.seed, sample.epoch, sample.index), sample.view) for sample in samples
         ]
 
     def after_train_epoch(self, runner: Runner) -> None:

@@ -70,6 +70,13 @@ def test_after_training_nothing_is_masked(setting):
     assert torch.equal(full, backbone(clips))
 
 
+def test_samples_of_pretraining_are_refused(setting):
+    hook, runner, *_ = setting
+    batch = dict(data_samples=[SimpleNamespace(path='a.mp4', epoch=0, index=0)])
+    with pytest.raises(ValueError, match='samples with view, .* in pretraining the pipeline masks'):
+        hook.before_train_iter(runner, 0, batch)
+
+
 @pytest.mark.parametrize('ratio', [0.0, 1.0, -0.1])
 def test_bad_ratio_is_named(ratio):
     with pytest.raises(ValueError, match='ratio'):
