@@ -162,6 +162,9 @@ def test_monitor_and_resume(on_gpu, data_root, tmp_path):  # noqa: F811
     on_gpu('tools/train.py', config, *options, '--cfg-options', 'train_cfg.max_epochs=1')
     said, _ = on_gpu('tools/train.py', config, *options, '--resume')
     assert 'resumed' in said and re.search(r'Epoch 2, features: rank \d+ of 32', said)
+    options = ('--dataset', 'data_prefix.video=train')
+    said, _ = on_gpu('tools/analysis_tools/monitor.py', tmp_path / 'run', *options)
+    assert 'rank' in said
 
 
 def test_fine_tuning(on_gpu, tiny_config, labelled, tmp_path):
@@ -209,6 +212,7 @@ def checkpoint(tmp_path):
         'tools/extract_features.py {} {} --out {}/a.npz --workers 0',
         'tools/extract_features.py {} {} --out {}/maps --stride 8 --spatial --amp',
         'tools/extract_features.py {} {} --out {}/vectors --stride 8 --suffix .npz',
+        'tools/analysis_tools/benchmark_step.py configs/smoke.py --amp --reference --runs 1',
         'tools/visualizations/visualize_reconstruction.py {} {}/0.mp4 --out-dir {}/pictures',
         'tools/visualizations/visualize_attention.py {} {}/0.mp4 --out {}/a.png',
     ],

@@ -63,7 +63,8 @@ def held_out_config(cfg: Config, arguments: dict | None) -> tuple[str, dict]:
 
     Args:
         cfg: Config of a pretraining.
-        arguments: What is different from the training dataset; its ``indices`` do not hold then.
+        arguments: What is different from the training dataset, merged into it as mmengine does, so
+            that ``data_prefix.video`` is a key, too; its ``indices`` do not hold then.
             None for the videos of ``val_dataloader``, and those of training if there is none.
 
     Returns:
@@ -71,8 +72,9 @@ def held_out_config(cfg: Config, arguments: dict | None) -> tuple[str, dict]:
     """
     training = cfg.train_dataloader.dataset
     if arguments is not None:
-        same = {key: training[key] for key in training if key != 'indices'}
-        return 'of a set of their own', dict(same, **arguments)
+        other = Config(dict(dataset={key: training[key] for key in training if key != 'indices'}))
+        other.merge_from_dict({f'dataset.{key}': value for key, value in arguments.items()})
+        return 'of a set of their own', other.dataset
     if cfg.get('val_dataloader'):
         records = cfg.val_dataloader.dataset
         return 'of val_dataloader', dict(records, pipeline=training.pipeline, test_mode=False)

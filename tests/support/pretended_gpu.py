@@ -173,6 +173,8 @@ class _Translated(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, '__name__', '') == 'cuda' and isinstance(args[0], torch.Tensor):
             func, args, kwargs = torch.Tensor.to, (args[0], SAID), {}
+        if func is torch.device:  # what code compares with, and shows
+            return func(*args, **kwargs)
         args, kwargs = tuple(map(_own, args)), {key: _own(x) for key, x in kwargs.items()}
         if torch.is_autocast_enabled('cuda') and (func in LOW or func in FULL):
             low = torch.get_autocast_dtype('cuda')
