@@ -81,7 +81,7 @@ class UncutClips:
 
     Attributes:
         planes: The frames of which the clips consist, each once.
-        frames: (R, T) int64: which of the F.
+        frames: (R, T) int64: which of the F; a tensor once it is in pinned memory.
         boxes: What each clip shows; None for whole frames.
         size: (h, w) to which boxes are resized; None with ``boxes``.
         interpolation: One of ``INTERPOLATIONS``.
@@ -89,7 +89,7 @@ class UncutClips:
     """
 
     planes: Planes
-    frames: np.ndarray
+    frames: np.ndarray | Tensor
     boxes: tuple[Box, ...] | None = None
     size: tuple[int, int] | None = None
     interpolation: str = 'bilinear'
@@ -127,7 +127,8 @@ class UncutClips:
 
     def pin_memory(self) -> 'UncutClips':
         """Asked by PyTorch's loader, where it pins memory."""
-        return replace(self, planes=self.planes.map(torch.Tensor.pin_memory))
+        planes = self.planes.map(torch.Tensor.pin_memory)
+        return replace(self, planes=planes, frames=torch.as_tensor(self.frames).pin_memory())
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -156,7 +157,7 @@ class UncutClips:
         size = self.size or (height, width)
         boxes = self.boxes or ((0, 0, height, width),) * len(self)
         flips = self.flips or (False,) * len(self)
-        frames = torch.from_numpy(self.frames).to(rgb.device, non_blocking=True)
+        frames = torch.as_tensor(self.frames).to(rgb.device, non_blocking=True)
         out = torch.empty(self.shape, dtype=torch.uint8, device=rgb.device)
         for view, ((top, left, h, w), flip) in enumerate(zip(boxes, flips, strict=True)):
             part = rgb[frames[view], :, top : top + h, left : left + w]

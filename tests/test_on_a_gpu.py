@@ -43,8 +43,8 @@ PRETENCE = """
 import copy, torch
 from torch import nn
 
-x = torch.randn(4, 3).to('cuda')
-model = nn.Linear(3, 2).cuda()
+x = torch.randn(4, 3).pin_memory().to('cuda')
+model = nn.Linear(3, 2, device='cuda')
 with torch.autocast('cuda', torch.bfloat16):
     y = model(x)
 assert y.dtype is torch.bfloat16 and y.is_cuda and str((y + 1).device) == 'cuda:0'
@@ -68,6 +68,8 @@ for refused in (
 assert x.cpu().numpy().shape == (4, 3)  # waits
 assert (x + torch.tensor(2.0)).is_cuda and x[torch.tensor([1])].is_cuda  # the second waits
 x.to('cpu', non_blocking=True)
+torch.ones(3).pin_memory().to('cuda', non_blocking=True)
+torch.ones(3).to('cuda', non_blocking=True)  # waits
 float(x[0, 0])  # waits
 x[x > 0]  # waits
 """
@@ -117,16 +119,12 @@ default_hooks.update(logger=dict(interval=100), explosion=dict(interval=100))
 """
 
 
-def with_step(number, **args):
-    """The pipeline with other arguments of a step, or another step."""
-    pipeline = [dict(step) for step in SMOKE.train_pipeline]
-    pipeline[number] = args if 'type' in args else dict(pipeline[number], **args)
-    return pipeline
-
-
-def test_no_step_of_pretraining_waits_for_the_gpu(pretrain):
-    """Of the losses of the step before, which come in a copy of their own, but for nothing else."""
-    losses, waits = pretrain(FOLDER.format(pipeline=with_step(0, cut_on_device=True)))
+@pytest.mark.parametrize('cut_on_device', [False, True])
+def test_no_step_of_pretraining_waits_for_the_gpu(cut_on_device, pretrain):
+    """Of an earlier step the losses, which come in a copy of their own, and nothing else."""
+    pipeline = [dict(SMOKE.train_pipeline[0], cut_on_device=cut_on_device)]
+    pipeline += SMOKE.train_pipeline[1:]
+    losses, waits = pretrain(FOLDER.format(pipeline=pipeline))
     of_steps = [wait.split(': ') for wait in waits]
     inside = [(int(step), what, who) for step, what, who in of_steps if int(step) in (4, 5, 6)]
     assert inside  # of 8, in two epochs; before, PaceHook measures

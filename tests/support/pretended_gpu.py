@@ -144,8 +144,11 @@ def _refuse_or_note(op: Any, args: tuple, kwargs: dict, to: torch.device | None)
     by_mask = op is aten.index and any(x.dtype in (torch.bool, torch.uint8) for x in masks)
     if op in READ_BY_HOST or by_mask or (others and op is aten.index):
         note(str(op))
-    if op is aten.copy_ and others and args[0] is others[0]:
-        note('copy to the host')
+    if op is aten.copy_ and others:
+        if args[0] is others[0]:
+            note('a copy to the host')
+        elif not getattr(others[0], 'pinned', False):
+            note('a copy of memory that is not pinned')
     if to is not None and to.type == 'cpu' and not kwargs.get('non_blocking'):
         note('to the host')
 
@@ -260,6 +263,8 @@ def empty_strided(size, stride, dtype=None, layout=None, device=None, pin_memory
 
 
 def _copy_from(source, target, non_blocking=False):
+    if isinstance(target, OnGpu) and not isinstance(source, OnGpu):
+        note('a copy of memory that is not pinned')
     _held(target).copy_(_held(source))
     return target
 
@@ -282,6 +287,11 @@ class _OfTheCpu:
     def __getattr__(self, name: str) -> Callable:
         function = getattr(self.module, name)
         return lambda *args, **kwargs: function(*map(_held, args), **kwargs)
+
+
+def _pin_memory(tensor: torch.Tensor, *args: Any) -> torch.Tensor:
+    tensor.pinned = True
+    return tensor
 
 
 def _load(load: Callable, *args: Any, map_location: Any = None, **kwargs: Any) -> Any:
@@ -331,8 +341,8 @@ def pretend(log: Path) -> None:
     _own_device()
     for name, value in CUDA.items():
         setattr(torch.cuda, name, value)
-    torch.Tensor.pin_memory = lambda self, *args: self
-    torch.Tensor.is_pinned = _constant(True)
+    torch.Tensor.pin_memory = _pin_memory
+    torch.Tensor.is_pinned = lambda self, *args: getattr(self, 'pinned', False)
     torch.Tensor.record_stream = _constant(None)
     torch.load = functools.partial(_load, torch.load)
     # In inference mode operations would come here before they are taken apart.
