@@ -157,7 +157,7 @@ class UncutClips:
         size = self.size or (height, width)
         boxes = self.boxes or ((0, 0, height, width),) * len(self)
         flips = self.flips or (False,) * len(self)
-        frames = torch.as_tensor(self.frames).to(rgb.device, non_blocking=True)
+        frames = torch.as_tensor(self.frames).to(rgb.device, non_blocking=rgb.is_cuda)
         out = torch.empty(self.shape, dtype=torch.uint8, device=rgb.device)
         for view, ((top, left, h, w), flip) in enumerate(zip(boxes, flips, strict=True)):
             part = rgb[frames[view], :, top : top + h, left : left + w]

@@ -28,10 +28,10 @@ SMOKE = Config.fromfile(ROOT / 'configs/smoke.py')
 def on_gpu(tmp_path):
     """Run a script on the GPU; what it printed, and lines with the waits of the host."""
 
-    def run(script, *args, before=()):
+    def run(script, *args, kind='cuda', before=()):
         log = tmp_path / 'waits.txt'
         log.unlink(missing_ok=True)
-        before = [functools.partial(pretend, log), runs.be_quick, *before]
+        before = [functools.partial(pretend, log, kind), runs.be_quick, *before]
         started = runs.fork(str(script), args, tmp_path / 'output', tmp_path, before=before)
         assert started.wait() == [0], started.output()
         return started.output(), log.read_text().splitlines() if log.exists() else []
@@ -89,12 +89,12 @@ DECODED_IN_PART.insert(4, dict(type='DecoderMasking', ratio=0.5))
 def pretrain(on_gpu, data_root, tmp_path):  # noqa: F811
     """Pretrain with some lines more than the smoke config has; its losses and the waits."""
 
-    def train(extra='', validation=runs.NO_VALIDATION, gpu=True):
+    def train(extra='', validation=runs.NO_VALIDATION, kind='cuda'):
         config = runs.write_config(tmp_path, data_root, extra, validation)
-        work_dir = tmp_path / ('gpu' if gpu else 'cpu')
+        work_dir = tmp_path / kind
         waits = []
-        if gpu:
-            _, waits = on_gpu('tools/train.py', config, '--work-dir', work_dir)
+        if kind != 'cpu':
+            _, waits = on_gpu('tools/train.py', config, '--work-dir', work_dir, kind=kind)
         else:
             run = runs.start(config, work_dir)
             assert run.wait() == [0], run.output()
@@ -106,8 +106,10 @@ def pretrain(on_gpu, data_root, tmp_path):  # noqa: F811
 
 
 def test_pretraining_is_that_of_the_cpu(pretrain):
-    (losses, _), (expected, _) = pretrain(), pretrain(gpu=False)
-    assert len(losses) == runs.LAST and losses == pytest.approx(expected, rel=1e-5)
+    expected, _ = pretrain(kind='cpu')
+    for kind in ('cuda', 'mps'):
+        losses, _ = pretrain(kind=kind)
+        assert len(losses) == runs.LAST and losses == pytest.approx(expected, rel=1e-5)
 
 
 FOLDER = """
@@ -142,14 +144,16 @@ KINDS = dict(
 )
 
 
+@pytest.mark.parametrize('device', ['cuda', 'mps'])
 @pytest.mark.parametrize('kind', KINDS)
-def test_kinds_of_pretraining(kind, pretrain):
+def test_kinds_of_pretraining(kind, device, pretrain):
     """With losses on held-out clips."""
-    losses, _ = pretrain(KINDS[kind], runs.VALIDATION)
+    losses, _ = pretrain(KINDS[kind], runs.VALIDATION, device)
     assert losses[-1] < losses[0]
 
 
-def test_monitor_and_resume(on_gpu, data_root, tmp_path):  # noqa: F811
+@pytest.mark.parametrize('device', ['cuda', 'mps'])
+def test_monitor_and_resume(device, on_gpu, data_root, tmp_path):  # noqa: F811
     """An epoch, and the next in another process; all of it looked at again afterwards."""
     monitor = dict(type='FeatureMonitorHook', num_videos=8, interval=1, dataset=dict(
         type='VideoDataset', data_root=str(data_root), data_prefix=dict(video='train'),
@@ -157,26 +161,29 @@ def test_monitor_and_resume(on_gpu, data_root, tmp_path):  # noqa: F811
     extra = f"default_hooks['monitor'] = {monitor!r}"
     config = runs.write_config(tmp_path, data_root, extra, runs.VALIDATION)
     options = ('--work-dir', tmp_path / 'run', '--amp')
-    on_gpu('tools/train.py', config, *options, '--cfg-options', 'train_cfg.max_epochs=1')
-    said, _ = on_gpu('tools/train.py', config, *options, '--resume')
+    first = ('--cfg-options', 'train_cfg.max_epochs=1')
+    on_gpu('tools/train.py', config, *options, *first, kind=device)
+    said, _ = on_gpu('tools/train.py', config, *options, '--resume', kind=device)
     assert 'resumed' in said and re.search(r'Epoch 2, features: rank \d+ of 32', said)
     options = ('--dataset', 'data_prefix.video=train')
     said, _ = on_gpu('tools/analysis_tools/monitor.py', tmp_path / 'run', *options)
     assert 'rank' in said
 
 
-def test_fine_tuning(on_gpu, tiny_config, labelled, tmp_path):
+@pytest.mark.parametrize('device', ['cuda', 'mps'])
+def test_fine_tuning(device, on_gpu, tiny_config, labelled, tmp_path):
     """Masked at first, with mixup and in bfloat16; the test; an action named."""
     cfg = tiny_config()
     cfg.default_hooks.mask_annealing = dict(type='mmmae_st.MaskAnnealingHook', ratio=0.5)
     cfg.dump(tmp_path / 'finetune.py')
     config, work_dir = tmp_path / 'finetune.py', tmp_path / 'run'
-    on_gpu('tools/train.py', config, '--amp', '--work-dir', work_dir)
+    on_gpu('tools/train.py', config, '--amp', '--work-dir', work_dir, kind=device)
     checkpoint = work_dir / 'epoch_2.pth'
-    said, _ = on_gpu('tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test')
+    options = ('--work-dir', tmp_path / 'test')
+    said, _ = on_gpu('tools/test.py', config, checkpoint, *options, kind=device)
     assert 'acc/top1' in said
     video = labelled / 'videos_val' / '0.mp4'
-    said, _ = on_gpu('demo/inference.py', video, config, checkpoint)
+    said, _ = on_gpu('demo/inference.py', video, config, checkpoint, kind=device)
     assert len(re.findall(r'\d%', said)) == 3
 
 

@@ -14,6 +14,7 @@ import torch
 
 from mmmae_st.config.packaged import find_config
 from mmmae_st.datasets.annotations import scan_folder
+from mmmae_st.datasets.parallel import usable_cores
 
 CLIPS = 4  # of each video in a step, in every preset
 MEMORY_SHARE = 0.5  # of a GPU for what the forward pass keeps; the rest is for kernels and weights
@@ -110,7 +111,7 @@ PRESETS = {
 
 def find_hardware() -> Hardware:
     """GPUs and cores of this machine."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not gpus:
         return Hardware(cores=cores)

@@ -1,6 +1,7 @@
 """A function over many videos, in worker processes that may crash."""
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
@@ -31,6 +32,13 @@ def in_one_line(error: Exception) -> str:
     if text and (type(error) is ValueError or isinstance(error, VideoReadError)):
         return text
     return f'{type(error).__name__}: {text}'
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; all of them where the system does not say, as on macOS."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def progress(total: int, name: str | None = None, unit: str = 'video') -> tqdm:

@@ -30,15 +30,13 @@ class NoCheckpointError(FileNotFoundError):
 
 def load_plain(
     path: str | Path,
-    map_location: Any = 'cpu',
     mmap: bool = False,
     admitted: Sequence[type] = (),
 ) -> Any:
-    """Read a file that holds tensors and plain data only. Nothing in it is executed.
+    """Read a file that holds tensors and plain data only, to the CPU. Nothing in it is executed.
 
     Args:
         path: Local PyTorch or safetensors file.
-        map_location: Where the tensors go, as for ``torch.load``.
         mmap: Read the tensors only when they are used, if the file is no legacy one.
         admitted: Classes that it may hold besides.
 
@@ -50,11 +48,11 @@ def load_plain(
     path = existing_file(path)
     try:
         if path.suffix == '.safetensors':
-            return load_file(path, device=str(map_location or 'cpu'))
+            return load_file(path)
         with torch.serialization.safe_globals(list(admitted)), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of pickles by another program, refused or not
             mmap = mmap and zipfile.is_zipfile(path)
-            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged file makes the unpickler fail in any way
         raise _explained(path, error) from error
 
@@ -140,6 +138,9 @@ def _first_global(file: BinaryIO) -> str | None:
 def use_safe_loading(trusted: Sequence[str] = ()) -> None:
     """Let mmengine read files and addresses safely, whatever its and PyTorch's defaults are.
 
+    To the CPU, wherever it asks for them: model and optimiser copy what is theirs to the device,
+    which need not hold it twice, and counters that belong on the CPU stay there.
+
     Args:
         trusted: Files that may run code when they are loaded; for those whose origin you know.
     """
@@ -149,14 +150,14 @@ def use_safe_loading(trusted: Sequence[str] = ()) -> None:
         path = Path(filename).expanduser()
         if path.resolve() in trusted_paths:
             print_log(f'{path} is trusted: it may run code', logger='current', level=WARNING)
-            return torch.load(path, map_location=map_location, weights_only=False)
-        return load_plain(path, map_location)
+            return torch.load(path, map_location='cpu', weights_only=False)
+        return load_plain(path)
 
     def load_from_address(url: str, map_location: Any = None) -> Any:
-        return load_plain(download_once(url), map_location)
+        return load_plain(download_once(url))
 
     def load_from_hub(address: str, map_location: Any = None) -> Any:
-        return load_plain(hub_file(address), map_location)
+        return load_plain(hub_file(address))
 
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(prefixes=SCHEME, loader=load_from_hub, force=True)

@@ -20,7 +20,7 @@ class NormalizingPreprocessor(BaseDataPreprocessor):
     Args:
         mean: Channel means, in the scale of the input (0 to 255).
         std: Channel deviations, likewise. The defaults are the paper's 0.45 and 0.225.
-        non_blocking: Copy to the device without waiting (needs pinned memory to overlap).
+        non_blocking: Copy to a CUDA device without waiting (needs pinned memory to overlap).
 
     Raises:
         ValueError: If ``mean`` and ``std`` differ in length, or the deviations are not positive or
@@ -33,7 +33,8 @@ class NormalizingPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (57.375, 57.375, 57.375),
         non_blocking: bool = True,
     ) -> None:
-        super().__init__(non_blocking=non_blocking)
+        super().__init__()
+        self.non_blocking = non_blocking
         if len(mean) != len(std):
             raise ValueError(f'mean and std must be equally long, got {mean} and {std}')
         if min(std) <= 0:
@@ -50,6 +51,14 @@ class NormalizingPreprocessor(BaseDataPreprocessor):
     def device(self) -> torch.device:
         """Where the buffers are; mmengine's follows a ``BaseModel`` alone, no other module."""
         return self.mean.device
+
+    def cast_data(self, data: Any) -> Any:
+        """Tensors on the device; on Apple's, a copy not waited for may read what has been freed.
+
+        See https://github.com/pytorch/pytorch/issues/189690.
+        """
+        self._non_blocking = self.non_blocking and self.device.type == 'cuda'
+        return super().cast_data(data)
 
     def copy(self, tensors: list[Tensor]) -> list[Tensor]:
         """Tensors on the device, copied there while it is still at work on what came before."""

@@ -2,10 +2,11 @@
 
 It refuses what a GPU refuses (tensors of two devices in one operation, a tensor on the GPU turned
 into an array) and notes where the host waits for it. It says nothing of memory, speed, streams
-and rounding, and knows nothing of compiling.
+and rounding, and knows nothing of compiling. Apple's ``mps`` refuses float64 besides, and here also
+copies without waiting, which give wrong numbers there.
 
 A tensor wraps one on the CPU and belongs, for PyTorch's autograd, to a backend of its own; Python
-is told ``cuda``.
+is told ``cuda`` or ``mps``.
 """
 
 import contextlib
@@ -27,7 +28,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-SAID = torch.device('cuda', 0)
 CPU = torch.device('cpu')
 CONTIGUOUS = torch.contiguous_format
 aten = torch.ops.aten
@@ -42,6 +42,7 @@ FULL = {F.layer_norm, F.softmax, F.mse_loss, F.cross_entropy, F.smooth_l1_loss, 
         torch.Tensor.sum, torch.Tensor.pow, torch.linalg.norm}  # fmt: skip
 
 
+_said = [torch.device('cuda', 0)]
 _log: list[int] = []  # descriptor of the file with what the host waits for
 _iteration = [-1]  # of the training
 _process: list[int] = []  # that has touched the GPU
@@ -69,11 +70,14 @@ class OnGpu(torch.Tensor):
             cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(),
             dtype=held.dtype, layout=held.layout, device=_own_device(),
         )  # fmt: skip
+        if _is_apple() and held.dtype is torch.float64:
+            raise TypeError("the MPS framework doesn't support float64")
         self.held = held
         return self
 
-    device = property(lambda self: SAID)
-    is_cuda = property(lambda self: True)
+    device = property(lambda self: _said[0])
+    is_cuda = property(lambda self: not _is_apple())
+    is_mps = property(lambda self: _is_apple())
     is_cpu = property(lambda self: False)
     __torch_function__ = torch._C._disabled_torch_function_impl
 
@@ -98,7 +102,7 @@ class OnGpu(torch.Tensor):
         raise RuntimeError('a tensor on the GPU is pickled')
 
     def numpy(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        raise TypeError(f"can't convert {self.device} device type tensor to numpy")
 
     __array__ = numpy
 
@@ -126,6 +130,10 @@ class OnGpu(torch.Tensor):
         return tree_map(lambda x: OnGpu(x) if isinstance(x, torch.Tensor) else x, out)
 
 
+def _is_apple() -> bool:
+    return _said[0].type == 'mps'
+
+
 def _held(x: Any) -> Any:
     return x.held if isinstance(x, OnGpu) else x
 
@@ -151,6 +159,8 @@ def _refuse_or_note(op: Any, args: tuple, kwargs: dict, to: torch.device | None)
             note('a copy of memory that is not pinned')
     if to is not None and to.type == 'cpu' and not kwargs.get('non_blocking'):
         note('to the host')
+    if _is_apple() and (kwargs.get('non_blocking') or (op is aten.copy_ and args[2:] == (True,))):
+        raise RuntimeError('a copy that nobody waits for')
 
 
 def _written(op: Any, args: tuple, kwargs: dict) -> Any:
@@ -168,19 +178,20 @@ def _written(op: Any, args: tuple, kwargs: dict) -> Any:
 
 
 class _Translated(TorchFunctionMode):
-    """``cuda`` is this GPU; autocast for it."""
+    """``cuda``, or ``mps``, is this GPU; autocast for it."""
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if getattr(func, '__name__', '') == 'cuda' and isinstance(args[0], torch.Tensor):
-            func, args, kwargs = torch.Tensor.to, (args[0], SAID), {}
+            func, args, kwargs = torch.Tensor.to, (args[0], _said[0]), {}
         if func is torch.device:  # what code compares with, and shows
             return func(*args, **kwargs)
         args, kwargs = tuple(map(_own, args)), {key: _own(x) for key, x in kwargs.items()}
-        if torch.is_autocast_enabled('cuda') and (func in LOW or func in FULL):
-            low = torch.get_autocast_dtype('cuda')
+        kind = _said[0].type
+        if torch.is_autocast_enabled(kind) and (func in LOW or func in FULL):
+            low = torch.get_autocast_dtype(kind)
             wanted = low if func in LOW else torch.float32
             args, kwargs = tree_map(
                 lambda x: (
@@ -192,15 +203,14 @@ class _Translated(TorchFunctionMode):
 
 
 def _own(x: Any) -> Any:
-    if isinstance(x, torch.device) or (isinstance(x, str) and x.startswith('cuda')):
-        return _own_device() if torch.device(x).type == 'cuda' else x
+    kind = _said[0].type
+    if isinstance(x, torch.device) or (isinstance(x, str) and x.startswith(kind)):
+        return _own_device() if torch.device(x).type == kind else x
     return x
 
 
 class _Stream:
     """A stream; all is done at once."""
-
-    device = SAID
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -298,7 +308,7 @@ def _load(load: Callable, *args: Any, map_location: Any = None, **kwargs: Any) -
     loaded = load(*args, map_location='cpu', **kwargs)
     if torch.device(map_location or 'cpu').type == 'cpu':
         return loaded
-    return tree_map(lambda x: x.to(SAID) if isinstance(x, torch.Tensor) else x, loaded)
+    return tree_map(lambda x: x.to(_said[0]) if isinstance(x, torch.Tensor) else x, loaded)
 
 
 PROPERTIES = SimpleNamespace(
@@ -332,22 +342,24 @@ CUDA = dict(
 )  # fmt: skip
 
 
-def pretend(log: Path) -> None:
+def pretend(log: Path, kind: str = 'cuda') -> None:
     """From here on PyTorch and mmengine find a GPU; what the host waits for is added to a file.
 
     In a process of its own, before it has computed a gradient.
     """
     _log.append(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
     _own_device()
-    for name, value in CUDA.items():
+    _said[0] = torch.device(kind, 0)
+    for name, value in CUDA.items() if kind == 'cuda' else ():
         setattr(torch.cuda, name, value)
+    torch.backends.mps.is_available = _constant(_is_apple())
     torch.Tensor.pin_memory = _pin_memory
     torch.Tensor.is_pinned = lambda self, *args: getattr(self, 'pinned', False)
     torch.Tensor.record_stream = _constant(None)
     torch.load = functools.partial(_load, torch.load)
     # In inference mode operations would come here before they are taken apart.
     torch._C._InferenceMode = lambda on: torch.no_grad() if on else contextlib.nullcontext()
-    mmengine_device.DEVICE = 'cuda'
+    mmengine_device.DEVICE = kind
     _Translated().__enter__()
     step = EpochBasedTrainLoop.run_iter
 

@@ -1,7 +1,7 @@
 import os
 import time
 
-from mmmae_st.datasets.parallel import run_parallel
+from mmmae_st.datasets.parallel import run_parallel, usable_cores
 
 
 def work(task):
@@ -27,3 +27,9 @@ def test_workers_survive_hanging_crashing_and_raising_tasks():
         ('hang', 'gave no answer within 4 seconds'),
         ('raise', 'FileNotFoundError: two lines'),
     ]
+
+
+def test_cores_where_the_system_does_not_say_which(monkeypatch):
+    assert 1 <= usable_cores() <= os.cpu_count()
+    monkeypatch.delattr(os, 'sched_getaffinity', raising=False)
+    assert usable_cores() == os.cpu_count()

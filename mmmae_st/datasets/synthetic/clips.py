@@ -1,7 +1,6 @@
 """A set of synthetic clips to train on where there is no video: random scenes, from a seed."""
 
 import json
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmmae_st.datasets.parallel import progress
+from mmmae_st.datasets.parallel import progress, usable_cores
 from mmmae_st.datasets.synthetic.scenes import (
     SHAPES,
     TEXTURES,
@@ -153,7 +152,7 @@ def make_clips(
     if num_clips < 1:
         raise ValueError(f'num_clips must be at least 1, got {num_clips}')
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
+        workers = usable_cores()
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
     folder = Path(folder)

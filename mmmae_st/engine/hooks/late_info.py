@@ -19,8 +19,8 @@ class SentScalars:
 
     def __init__(self, scalars: dict[str, Tensor]) -> None:
         self._names = list(scalars)
-        on_device = torch.stack([value.detach().double().mean() for value in scalars.values()])
-        self._on_host = on_device.to('cpu', non_blocking=True)
+        on_device = torch.stack([value.detach().float().mean() for value in scalars.values()])
+        self._on_host = on_device.to('cpu', non_blocking=on_device.is_cuda)
         self._copied: torch.cuda.Event | None = None
         if on_device.is_cuda:
             self._copied = torch.cuda.Event()

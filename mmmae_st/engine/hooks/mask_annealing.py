@@ -85,7 +85,7 @@ class MaskAnnealingHook(Hook):
             draw_random(grid, ratio, finetuning_mask_rng(sample_key, view))
             for sample_key, view in self._clips
         ]
-        ids_keep = torch.from_numpy(np.stack(ids)).to(clips.device, non_blocking=True)
+        ids_keep = torch.from_numpy(np.stack(ids)).to(clips.device, non_blocking=clips.is_cuda)
         return args, dict(kwargs, ids_keep=ids_keep)
 
 
