@@ -1,6 +1,7 @@
 """The command ``mmmae_st``."""
 
 import os
+import shlex
 import re
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(unbuffered):
 
 
 def test_a_program_without_output_ends_quietly():
-    command = f'{sys.executable} -m mmmae_st --version >&-'
+    command = f'{shlex.quote(sys.executable)} -m mmmae_st --version >&-'
     result = subprocess.run(['bash', '-c', command], capture_output=True)
     assert result.returncode == 0 and result.stderr == b''
 
