@@ -1,8 +1,8 @@
 """The command ``mmmae_st``."""
 
 import os
-import shlex
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
