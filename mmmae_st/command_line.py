@@ -16,6 +16,7 @@ from mmmae_st.config import override, read_config
 from mmmae_st.datasets.readers import VideoReadError
 from mmmae_st.fileio.atomic_file import require_folder
 from mmmae_st.fileio.pipes import drop_unread_output
+from mmmae_st.memory import full_memory
 
 atexit.register(drop_unread_output)  # before Python tries it and complains
 
@@ -197,8 +198,8 @@ def exit_with_failures(found: Iterable[Mapping[str, Any]]) -> None:
 def short_errors() -> Iterator[None]:
     """End the program with one line for what the user can mend, as argparse does.
 
-    Files that are missing or cannot be read, and arguments out of range. Ctrl-C ends it with one
-    line, too, and status 130. Anything else is a defect and keeps its traceback.
+    Files that are missing or cannot be read, arguments out of range, memory that is full. Ctrl-C
+    ends it with one line, too, and status 130. Anything else is a defect and keeps its traceback.
     """
     program = os.path.basename(sys.argv[0])
     try:
@@ -212,3 +213,8 @@ def short_errors() -> Iterator[None]:
         sys.exit(1)
     except (OSError, ValueError, VideoReadError) as error:
         sys.exit(f'{program}: error: {error}')
+    except RuntimeError as error:
+        told = full_memory(error)
+        if told is None:
+            raise
+        sys.exit(f'{program}: error: {told} Take fewer at a time, or --device cpu')

@@ -11,6 +11,7 @@ import pytest
 
 import mmmae_st
 from mmmae_st import __main__ as command
+from mmmae_st.command_line import short_errors
 
 ROOT = Path(__file__).parents[1]
 
@@ -101,3 +102,20 @@ def test_several_processes_are_started_as_by_the_script(call, monkeypatch, name,
 @pytest.mark.parametrize('value', [['--gpus'], ['--gpus', 'two'], ['--gpus=0']])
 def test_a_number_of_processes_that_is_none(call, value):
     assert '--gpus must be a number of processes, got ' in call('train', 'CONFIG', *value)[0]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.52 GiB free. And much more.',
+        'MPS backend out of memory (MPS allocated: 18.13 GiB, max allowed: 18.13 GiB).',
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_memory_that_is_full_is_told_in_one_line(text):
+    match = r'error: .* Take fewer at a time, or'
+    with pytest.raises(SystemExit, match=match) as told, short_errors():
+        raise RuntimeError(f'{text}\nException raised from ...')
+    assert text[:30] in str(told.value) and 'much more' not in str(told.value)
+    with pytest.raises(RuntimeError, match='a defect'), short_errors():
+        raise RuntimeError('a defect')

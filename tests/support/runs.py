@@ -264,6 +264,18 @@ def fail_on_rank(rank: int, number: int) -> None:
     before_iteration(number, rank, fail)
 
 
+def fill_memory() -> None:
+    """Saboteur: in its second iteration the process finds no memory."""
+
+    def fail() -> None:
+        raise torch.OutOfMemoryError(
+            'CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 '
+            'GiB of which 1.52 GiB is free. Including non-PyTorch memory, this process has ...'
+        )
+
+    before_iteration(1, 0, fail)
+
+
 def signal_at(number: int, iteration: int, rank: int = 0, group: bool = False) -> None:
     """Saboteur: a signal to one process, or to its loader workers as well, in an iteration.
 

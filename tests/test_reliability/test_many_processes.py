@@ -120,6 +120,15 @@ def test_a_broken_video_is_named_once_by_all(tmp_path, make_clip):
         assert run.output().count(count) == 1
 
 
+def test_memory_that_is_full_is_told_in_one_line(config, tmp_path):
+    run = runs.start(config, tmp_path / 'run', saboteur=runs.fill_memory)
+    assert run.wait() == [1]
+    [told] = [line for line in run.output().splitlines() if 'out of memory' in line]
+    assert 'error: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has' in told
+    assert '1.52 GiB is free. Halve batch_size of the dataloader and, in training, double' in told
+    assert 'Traceback' not in run.output()
+
+
 @pytest.mark.parametrize('rank', [0, 1])
 def test_an_error_in_one_process_ends_both_with_the_cause_once(config, tmp_path, rank):
     run = runs.start(

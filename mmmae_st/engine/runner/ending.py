@@ -15,6 +15,7 @@ from mmmae_st.datasets.annotations import AnnotationError, DataNotFoundError
 from mmmae_st.datasets.video_dataset import UnreadableVideoError
 from mmmae_st.engine.runner.resume import ResumeRefusedError
 from mmmae_st.fileio.safe_loading import CheckpointError, NoCheckpointError
+from mmmae_st.memory import full_memory
 
 # What a process hears from the collective it waits in when another one has died.
 _ECHOES = (
@@ -29,6 +30,11 @@ _ECHOES = (
 _TOLD = (
     *(AnnotationError, DataNotFoundError, UnreadableVideoError),
     *(CheckpointError, NoCheckpointError, ResumeRefusedError),
+)
+_FEWER = (
+    'Halve batch_size of the dataloader and, in training, double '
+    'optim_wrapper.accumulative_counts; or compute activations again when they are needed: '
+    'model.backbone.with_cp=True and, in pretraining, model.decoder.with_cp=True'
 )
 _GRACE = 3.0  # seconds in which the process that knows the cause may give it
 
@@ -50,8 +56,8 @@ def stop_together(error: Exception) -> NoReturn:
 def one_cause() -> Iterator[None]:
     """Give the cause once, on the terminal and in the log file, when the block fails.
 
-    A process that fails because another one did says only that, and faults of the data are named in
-    one line. The launcher ends the others as soon as the first exits.
+    A process that fails because another one did says only that; faults of the data, and memory that
+    is full, are named in one line. The launcher ends the others as soon as the first exits.
 
     Raises:
         SystemExit: With code 1 in place of any Exception.
@@ -67,6 +73,8 @@ def one_cause() -> Iterator[None]:
             # A loader's worker puts its traceback before the message.
             text = f'{where}error: {str(error).rstrip().splitlines()[-1]}'
             text = text.replace(f'{type(error).__module__}.{type(error).__name__}: ', '')
+        elif told := full_memory(error):
+            text = f'{where}error: {told} {_FEWER}'
         else:
             text = where + ''.join(traceback.format_exception(error)).rstrip()
         _to_stderr()
