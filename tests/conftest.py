@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.instances import kept_instances, no_instances
+from support.instances import no_instances
 
 from mmmae_st import __main__ as command
 
@@ -80,8 +80,8 @@ def write_clip(
 
 @pytest.fixture(autouse=True)
 def instances() -> Iterator[None]:
-    """Leave mmengine's as they were: a config of mmaction2 changes the default scope."""
-    with kept_instances():
+    """Begin with none of mmengine's, so that what is logged does not depend on earlier tests."""
+    with no_instances():
         yield
 
 

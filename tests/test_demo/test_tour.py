@@ -44,7 +44,7 @@ def test_tour_with_a_checkpoint_and_videos(tour, tmp_path, capsys, clips):
     )
     text = capsys.readouterr().out
     check(tmp_path, text)
-    assert '6 clips of 8 frames, 32 x 32 pixels' in text and 'training' not in text
+    assert '6 clips of 8 frames, 32 x 32 pixels' in text and 'training for' not in text
 
 
 def test_wrong_input_is_named(tour, tmp_path):
