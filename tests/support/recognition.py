@@ -119,7 +119,7 @@ def tiny_config(labelled: Path) -> Callable[..., Config]:
 
 
 def tiny_frozen_config(labelled: Path) -> Config:
-    """Make the frozen evaluation of ViT-B on UCF101 small."""
+    """Make the frozen evaluation of ViT-B on UCF101 small, with the lists of ``labelled``."""
     cfg = Config.fromfile(ROOT / 'configs' / 'frozen' / 'vitb_ucf101.py')
     cfg.backbone.update(
         arch=dict(embed_dims=32, depth=2, num_heads=2), img_size=32, num_frames=8, patch_size=8

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from support import runs
+from support.recognition import tiny_frozen_config
 from support.runs import signal_at
 
 from mmmae_st.registry import MODELS
@@ -153,25 +153,13 @@ def test_a_process_that_is_killed_ends_the_other(config, tmp_path):
 
 def write_frozen_config(folder: Path, videos: Path) -> tuple[Path, Path]:
     """A frozen evaluation of five and three labelled videos, and its checkpoint."""
-    cfg = Config.fromfile(runs.ROOT / 'configs/frozen/vitb_k400.py')
-    arch = dict(embed_dims=32, depth=2, num_heads=2)
-    cfg.backbone.update(arch=arch, img_size=32, num_frames=8, patch_size=8)
+    cfg = tiny_frozen_config(videos)
     for name, numbers in (('train', range(5)), ('test', range(5, 8))):
         lines = [f'train/{i}.mp4 {i % 2}' for i in numbers]
         (folder / f'{name}.txt').write_text('\n'.join(lines))
         loader = cfg[f'{name}_dataloader']
-        loader.update(batch_size=2, num_workers=0, pin_memory=False)
-        loader.dataset.update(
-            data_root=str(videos),
-            ann_file=str(folder / f'{name}.txt'),
-            data_prefix=dict(video=''),
-        )
-        steps = loader.dataset.pipeline
-        steps[0].update(clip_len=8, frame_interval=1)
-        steps[1].short_side = steps[2].size = 32
-    cfg.knn.num_neighbors = (1, 3)
-    cfg.linear.update(epochs=5, batch_size=2)
-    cfg.attentive.update(epochs=5, batch_size=2, num_heads=2)
+        loader.batch_size = 2
+        loader.dataset.update(ann_file=str(folder / f'{name}.txt'), data_prefix=dict(video=''))
     cfg.dump(folder / 'frozen.py')
     torch.manual_seed(0)
     torch.save(MODELS.build(cfg.backbone).state_dict(), folder / 'encoder.pth')

@@ -11,7 +11,7 @@ from mmmae_st.registry import HOOKS
 
 
 class SentScalars:
-    """Scalars of the device, copied to the host all in one, without waiting for them.
+    """Scalars of the device, copied to the host all in one, on CUDA without waiting for them.
 
     Args:
         scalars: Tensors by name, the mean of each is sent.
